@@ -1,0 +1,1 @@
+"""What programs declare: each declaration says what is wanted, its substrate says how it is made."""

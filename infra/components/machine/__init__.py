@@ -1,0 +1,1 @@
+"""How each declaration is made on one machine."""

@@ -1,0 +1,79 @@
+"""Services, jobs and secrets on one machine: supervised processes, commands that run to their end, files of mode 0600."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+
+from infra.components.service import Program, Task
+from infra.components.stack import Stack
+from infra.provider import resources as machine
+
+
+def make_process(
+    parent: pulumi.Resource, *, stack: Stack, program: Program, needs: Sequence[pulumi.Resource]
+) -> pulumi.Resource:
+    """A supervised process that is healthy before anything that needs it starts."""
+    manifest = program.manifest
+    return machine.Process(
+        manifest.name,
+        command=list(program.command),
+        env=dict(program.settings),
+        secret_files=dict(program.secret_files),
+        directory=str(stack.environment.root),
+        health=_health(stack, program),
+        start_timeout=manifest.start_timeout,
+        memory_limit=manifest.memory,
+        triggers=dict(program.triggers),
+        opts=stack.options(parent=parent, needs=list(needs)),
+    )
+
+
+def make_job(
+    parent: pulumi.Resource, *, name: str, stack: Stack, task: Task, needs: Sequence[pulumi.Resource]
+) -> pulumi.Resource:
+    """A command that runs to its end."""
+    return machine.Job(
+        name,
+        command=list(task.command),
+        env=dict(task.settings),
+        secret_files=dict(task.secret_files),
+        directory=str(stack.environment.root),
+        triggers=dict(task.triggers),
+        timeout=task.timeout,
+        opts=stack.options(parent=parent, needs=list(needs)),
+    )
+
+
+def make_secret(parent: pulumi.Resource, *, name: str, stack: Stack, kind: str) -> pulumi.Output[str]:
+    """A file under secrets/, made once; its path."""
+    path = stack.folder("secrets", name)
+    return machine.Secret(name, path=path, kind=kind, opts=stack.options(parent=parent)).path
+
+
+def make_rendered_secret(
+    parent: pulumi.Resource,
+    *,
+    name: str,
+    stack: Stack,
+    template: pulumi.Input[str],
+    secrets: Mapping[str, pulumi.Input[str]],
+) -> pulumi.Output[str]:
+    """A file under secrets/ whose text is made of other secrets; its path."""
+    path = stack.folder("secrets", name)
+    return machine.RenderedSecret(
+        name, path=path, template=template, secrets=dict(secrets), opts=stack.options(parent=parent)
+    ).path
+
+
+def _health(stack: Stack, program: Program) -> machine.Health | None:
+    asked = program.health or program.manifest.health
+    if not asked:
+        return None
+    if asked.startswith("http://"):
+        return machine.Health(kind="http", url=asked)
+    listen = stack.listen(program.manifest.name)
+    if asked == "tcp":
+        return machine.Health(kind="tcp", port=listen.port)
+    return machine.Health(kind="http", url=f"{listen.url}{asked}")

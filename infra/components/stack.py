@@ -1,0 +1,133 @@
+"""One run of one stack's program, and the typed contract between stacks."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import importlib
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar, Self
+
+import pulumi
+from leandata.errors import SettingsError
+
+from infra.environment import Environment
+from infra.provider import resources as machine
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listen:
+    """Where a process listens, and the address under which others reach it."""
+
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """What a program builds upon: its stack's name, its environment, and how each part is made there."""
+
+    name: str
+    environment: Environment
+    provider: machine.Provider
+
+    @classmethod
+    def begin(cls, name: str) -> Stack:
+        """Start the program of the stack `name`: one provider for all its resources."""
+        environment = Environment.current()
+        provider = machine.Provider("machine", state=str(environment.state), marker=marker(environment))
+        return cls(name=name, environment=environment, provider=provider)
+
+    @property
+    def python(self) -> str:
+        """The interpreter that runs our own code."""
+        return sys.executable
+
+    def options(self, *, parent: pulumi.Resource | None = None, needs: list[pulumi.Resource] | None = None) -> Any:
+        """Options of a resource made on one machine: its parent, what must exist before it, our provider."""
+        return pulumi.ResourceOptions(parent=parent, depends_on=needs, provider=self.provider)
+
+    def listen(self, process: str) -> Listen:
+        """Where `process` listens: loopback on one machine."""
+        return Listen(host="127.0.0.1", port=self.environment.port(process))
+
+    def folder(self, *parts: str) -> str:
+        """An absolute path under the environment's state folder."""
+        return str(self.environment.state.joinpath(*parts))
+
+    def code(self, *folders: str) -> dict[str, pulumi.Input[str]]:
+        """A trigger that changes when the source text under one of `folders` (from the root) does."""
+        digest = hashlib.sha256()
+        for folder in folders:
+            for path in sorted((self.environment.root / folder).rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    digest.update(f"{path.relative_to(self.environment.root)}\0".encode())
+                    digest.update(path.read_bytes())
+        return {"code": digest.hexdigest()[:16]}
+
+    def implementation(self, part: str) -> ModuleType:
+        """The module that makes `part` on this environment's substrate. Raises SettingsError when there is none."""
+        substrate = self.environment.substrate(part)
+        name = f"infra.components.{substrate}.{part}"
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not name.startswith(error.name):
+                raise
+            place = f"infra/environments/{self.environment.name}.toml, substrates.{part}"
+            raise SettingsError(f"{part} cannot be made on {substrate} yet", where=place, hint="Use machine") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackOutputs:
+    """The outputs of one stack, one field each: the only thing that another stack may know of it."""
+
+    STACK: ClassVar[str]
+
+    def export(self) -> None:
+        """Make every field an output of the running program."""
+        for field in dataclasses.fields(self):
+            pulumi.export(field.name, getattr(self, field.name))
+
+    @classmethod
+    def of(cls, stack: Stack) -> Self:
+        """The outputs as another program sees them; unknown in a preview while the stack was never deployed."""
+        environment = stack.environment
+        names = [field.name for field in dataclasses.fields(cls)]
+        if pulumi.runtime.is_dry_run() and not deployed(environment, cls.STACK):
+            return cls(**{name: _unknown() for name in names})
+        reference = pulumi.StackReference(f"organization/{cls.STACK}/{environment.name}")
+        return cls(**{name: reference.require_output(name) for name in names})
+
+
+def deployed(environment: Environment, stack: str) -> bool:
+    """Whether the environment's backend holds a state of `stack`."""
+    backend = environment.state / "engine" / "backend" / ".pulumi" / "stacks"
+    return (backend / stack / f"{environment.name}.json").exists()
+
+
+def marker(environment: Environment) -> str:
+    """What every process of the environment carries in its own environment, so that none can be lost."""
+    return hashlib.sha256(str(environment.state).encode()).hexdigest()[:16]
+
+
+def _unknown() -> pulumi.Output[Any]:
+    loop = asyncio.get_event_loop()
+
+    def settled(value: Any) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = loop.create_future()
+        future.set_result(value)
+        return future
+
+    return pulumi.Output(settled(set()), settled(None), settled(False), settled(False))

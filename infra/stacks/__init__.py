@@ -1,0 +1,1 @@
+"""The stacks of the platform itself; each service brings its own."""

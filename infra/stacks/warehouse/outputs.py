@@ -1,0 +1,19 @@
+"""What other stacks may know of the warehouse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+
+from infra.components.stack import StackOutputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarehouseOutputs(StackOutputs):
+    """`address` is how programs connect (snowflake://USER@ACCOUNT?...)."""
+
+    STACK: ClassVar[str] = "warehouse"
+
+    address: pulumi.Input[str]

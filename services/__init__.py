@@ -1,0 +1,1 @@
+"""One folder, one team, one image, one stack."""

@@ -1,0 +1,41 @@
+"""The dashboards: what marketing clicks."""
+
+from __future__ import annotations
+
+from infra.components.manifest import ServiceManifest
+from infra.components.secret import Secret
+from infra.components.service import Program, Service
+from infra.components.settings import service_settings
+from infra.components.stack import Stack
+from infra.stacks.database.outputs import DatabaseOutputs
+from services.dash.outputs import DashOutputs
+
+
+def program() -> None:
+    """Declare the dashboards' process, the analyst's password and the key that signs sessions."""
+    stack = Stack.begin("dash")
+    database = DatabaseOutputs.of(stack)
+    password = Secret("dash-password", stack=stack)
+    session_key = Secret("dash-session-key", stack=stack, kind="hex")
+    listen = stack.listen("dash")
+    Service(
+        "dash",
+        stack=stack,
+        programs=[
+            Program(
+                manifest=ServiceManifest.load("dash").one("dash"),
+                command=[stack.python, "-m", "dashboards", "--host", listen.host, "--port", str(listen.port)],
+                settings=service_settings(stack, "dash", {"SERVING": database.serving_reader}),
+                secret_files={
+                    "LEANDATA_DASH_PASSWORD_FILE": password.path,
+                    "LEANDATA_DASH_SESSION_KEY_FILE": session_key.path,
+                },
+                triggers=stack.code("services/dash/dashboards", "shared/leandata"),
+            )
+        ],
+    )
+    DashOutputs(url=listen.url, password_file=password.path).export()
+
+
+if __name__ == "__main__":
+    program()

@@ -1,0 +1,20 @@
+"""What other stacks may know of the dashboards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+
+from infra.components.stack import StackOutputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashOutputs(StackOutputs):
+    """`url` is where the dashboards are, `password_file` the file with the password of the user `analyst`."""
+
+    STACK: ClassVar[str] = "dash"
+
+    url: pulumi.Input[str]
+    password_file: pulumi.Input[str]
