@@ -1,0 +1,1 @@
+"""Our Pulumi provider `machine`: processes, files, databases and warehouse objects on one machine."""

@@ -1,0 +1,1 @@
+"""The kinds of things that the provider makes, one subject a file."""

@@ -1,0 +1,171 @@
+"""Folders, files and secrets."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import shutil
+import string
+from collections.abc import Callable
+from pathlib import Path
+
+from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World, absolute, unknown
+
+_ALPHABET = string.ascii_letters + string.digits
+_MAKERS: dict[str, Callable[[], str]] = {
+    "fernet": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+    "hex": lambda: secrets.token_hex(64),
+    "password": lambda: "".join(secrets.choice(_ALPHABET) for _ in range(24)),
+    "urlsafe64": lambda: secrets.token_urlsafe(48),
+}
+
+
+class Directory(Kind):
+    """A folder with its mode."""
+
+    replaced_by = {"path": "a folder is not moved with its content"}
+
+    def check(self, inputs: Properties) -> list[str]:
+        return absolute(inputs, "path") + _mode_problems(inputs)
+
+    def create(self, world: World, inputs: Properties) -> Made:
+        del world
+        path = Path(inputs["path"])
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(int(inputs["mode"], 8))
+        return Made(id=str(path), properties=inputs)
+
+    def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
+        del world
+        path = Path(id_)
+        return {**properties, "path": id_, "mode": _mode(path)} if path.is_dir() else None
+
+    def delete(self, world: World, id_: str, properties: Properties) -> None:
+        del world
+        if not properties.get("retain"):
+            shutil.rmtree(id_, ignore_errors=True)
+
+
+class File(Kind):
+    """A text file: drift is seen in its content and its mode."""
+
+    replaced_by = {"path": "the old file would stay"}
+
+    def check(self, inputs: Properties) -> list[str]:
+        return absolute(inputs, "path") + _mode_problems(inputs)
+
+    def create(self, world: World, inputs: Properties) -> Made:
+        del world
+        write(Path(inputs["path"]), inputs["content"], mode=int(inputs["mode"], 8))
+        return Made(id=inputs["path"], properties=inputs)
+
+    def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
+        del world
+        path = Path(id_)
+        if not path.is_file():
+            return None
+        return {**properties, "path": id_, "content": path.read_text(encoding="utf-8"), "mode": _mode(path)}
+
+    def delete(self, world: World, id_: str, properties: Properties) -> None:
+        del world, properties
+        Path(id_).unlink(missing_ok=True)
+
+
+class Secret(Kind):
+    """A secret made once. The file is kept on delete: what it opens, such as a database, is kept as well."""
+
+    replaced_by = {"path": "a secret is not copied", "kind": "another kind needs another value"}
+
+    def check(self, inputs: Properties) -> list[str]:
+        kind = inputs.get("kind")
+        known = kind in _MAKERS or unknown(kind)
+        return absolute(inputs, "path") + ([] if known else [f"kind must be one of {', '.join(sorted(_MAKERS))}"])
+
+    def create(self, world: World, inputs: Properties) -> Made:
+        del world
+        path = Path(inputs["path"])
+        if not path.exists():
+            write(path, _MAKERS[inputs["kind"]](), mode=0o600)
+        path.chmod(0o600)
+        return Made(id=str(path), properties={**inputs, "fingerprint": fingerprint(path)})
+
+    def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
+        del world
+        path = Path(id_)
+        if not path.is_file() or _mode(path) != "0600":
+            return None
+        return {**properties, "path": id_, "fingerprint": fingerprint(path)}
+
+    def delete(self, world: World, id_: str, properties: Properties) -> None:
+        del world, id_, properties
+
+
+class RenderedSecret(Kind):
+    """A file made of other secrets: made again when the template or one of them changes."""
+
+    replaced_by = {"path": "the old file would stay"}
+
+    def check(self, inputs: Properties) -> list[str]:
+        return absolute(inputs, "path")
+
+    def create(self, world: World, inputs: Properties) -> Made:
+        del world
+        path = Path(inputs["path"])
+        values = {name: read_secret(Path(source)) for name, source in inputs["secrets"].items()}
+        write(path, inputs["template"].format(**values), mode=0o600)
+        return Made(id=str(path), properties={**inputs, "fingerprint": fingerprint(path)})
+
+    def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
+        del world
+        path = Path(id_)
+        found = path.is_file() and fingerprint(path) == properties.get("fingerprint")
+        return {**properties, "path": id_} if found else None
+
+    def delete(self, world: World, id_: str, properties: Properties) -> None:
+        del world, properties
+        Path(id_).unlink(missing_ok=True)
+
+
+def write(path: Path, text: str, *, mode: int) -> None:
+    """Put `text` at `path` at once or not at all; nobody else can read it before its mode is set.
+
+    Raises ProviderError when the folder cannot be written or the disk is full.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        scratch.chmod(mode)
+        scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise ProviderError(f"cannot write {path.name}: {error.strerror}", where=str(path)) from error
+
+
+def read_secret(path: Path) -> str:
+    """The secret in a file. Raises ProviderError when it is missing."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ProviderError(f"cannot read the secret {path.name}: {error.strerror}", where=str(path)) from error
+
+
+def fingerprint(path: Path) -> str:
+    """Sixteen characters that change with the secret and do not tell it."""
+    return hashlib.sha256(b"leandata\0" + path.read_bytes()).hexdigest()[:16]
+
+
+def _mode(path: Path) -> str:
+    return f"{path.stat().st_mode & 0o7777:04o}"
+
+
+def _mode_problems(inputs: Properties) -> list[str]:
+    mode = inputs.get("mode")
+    if unknown(mode):
+        return []
+    octal = isinstance(mode, str) and len(mode) == len("0750") and all(digit in string.octdigits for digit in mode)
+    return [] if octal else ['mode must be four octal digits, such as "0750"']

@@ -1,0 +1,261 @@
+"""PostgreSQL: the data folder of a server, roles, databases and what roles may read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World, absolute
+from infra.provider.kinds.files import read_secret
+from infra.provider.postgres_binaries import find_pg_bin, unprivileged
+
+if TYPE_CHECKING:
+    import psycopg
+
+_IDENTITY = "leandata-identity"
+_CONNECT_SECONDS = 20.0
+
+
+class PostgresCluster(Kind):
+    """A data folder made by initdb, owned by the user that runs the server. Kept on delete: it holds the data."""
+
+    replaced_by = {"path": "a data folder is not moved"}
+
+    def check(self, inputs: Properties) -> list[str]:
+        return absolute(inputs, "path", "password_file")
+
+    def create(self, world: World, inputs: Properties) -> Made:
+        path = Path(inputs["path"])
+        if not (path / "PG_VERSION").exists() or not (path / _IDENTITY).exists():
+            self._initialise(world, path, password=Path(inputs["password_file"]))
+        return Made(id=str(path), properties={**inputs, "identity": (path / _IDENTITY).read_text(encoding="utf-8")})
+
+    def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
+        del world
+        with contextlib.suppress(OSError):
+            return {**properties, "path": id_, "identity": Path(id_, _IDENTITY).read_text(encoding="utf-8")}
+        return None
+
+    def delete(self, world: World, id_: str, properties: Properties) -> None:
+        del world, id_, properties
+
+    @staticmethod
+    def _initialise(world: World, path: Path, *, password: Path) -> None:
+        """Make the folder under another name and put it in place when it is whole."""
+        binaries = find_pg_bin()
+        scratch = path.with_name(f"{path.name}.new")
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        secret = scratch.with_name(f"{scratch.name}.password")
+        secret.write_text(read_secret(password), encoding="utf-8")
+        secret.chmod(0o600)
+        user = unprivileged(scratch, binaries)
+        try:
+            for owned in (scratch, secret):
+                os.chown(owned, user.uid, user.gid)
+            command = [
+                *(*user.prefix, str(binaries / "initdb"), "-D", str(scratch), "-U", "postgres", "-E", "UTF8"),
+                *("--auth=scram-sha-256", f"--pwfile={secret}", "--locale=C.UTF-8", "--no-sync"),
+            ]
+            result = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+        finally:
+            secret.unlink()
+        if result.returncode != 0:
+            said = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise ProviderError(f"initdb failed: {said}", where=str(path))
+        (scratch / _IDENTITY).write_text(uuid.uuid4().hex, encoding="utf-8")
+        scratch.replace(path)
+        del world
+
+
+class PostgresRole(Kind):
+    """A role that logs in with the password in a file. Kept on delete: it may own databases that are kept."""
+
+    replaced_by = {"name": "a role is known by its name"}
+
+    def create(self, world: World, inputs: Properties) -> Made:
+        del world
+        from psycopg import sql
+
+        name = sql.Identifier(inputs["name"])
+        password = read_secret(Path(inputs["role_password_file"]))
+        with connect(inputs["server"]) as connection:
+            known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [inputs["name"]]).fetchone()
+            verb = sql.SQL("ALTER" if known else "CREATE")
+            options = sql.SQL("LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD")
+            connection.execute(sql.SQL("{} ROLE {} {} {}").format(verb, name, options, sql.Literal(password)))
+            connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(name))
+            for setting, value in sorted(inputs["settings"].items()):
+                change = sql.SQL("ALTER ROLE {} SET {} = {}").format(name, sql.Identifier(setting), sql.Literal(value))
+                connection.execute(change)
+        return Made(id=inputs["name"], properties={**inputs, "fingerprint": _mark(password)})
+
+    def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
+        del world
+        query = "SELECT rolcanlogin, rolconfig FROM pg_roles WHERE rolname = %s"
+        with _reachable(properties["server"]) as connection:
+            if connection is None:
+                return properties
+            row = connection.execute(query, [id_]).fetchone()
+        if row is None or not row[0]:
+            return None
+        settings = dict(setting.split("=", 1) for setting in row[1] or [])
+        return {**properties, "name": id_, "settings": settings}
+
+    def delete(self, world: World, id_: str, properties: Properties) -> None:
+        del world, id_, properties
+
+
+class PostgresDatabase(Kind):
+    """A logical database with its owner; nobody else may connect unless granted. Kept on delete."""
+
+    replaced_by = {"name": "a database is known by its name"}
+
+    def create(self, world: World, inputs: Properties) -> Made:
+        del world
+        from psycopg import sql
+
+        name, owner = sql.Identifier(inputs["name"]), sql.Identifier(inputs["owner"])
+        with connect(inputs["server"]) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [inputs["name"]]).fetchone()
+            verb = "ALTER DATABASE {} OWNER TO {}" if known else "CREATE DATABASE {} OWNER {}"
+            connection.execute(sql.SQL(verb).format(name, owner))
+            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+            identity = self._identity(connection, inputs["name"])
+        return Made(id=inputs["name"], properties={**inputs, "identity": identity})
+
+    def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
+        del world
+        query = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s"
+        with _reachable(properties["server"]) as connection:
+            if connection is None:
+                return properties
+            row = connection.execute(query, [id_]).fetchone()
+            if row is None:
+                return None
+            return {**properties, "name": id_, "owner": row[0], "identity": self._identity(connection, id_)}
+
+    def delete(self, world: World, id_: str, properties: Properties) -> None:
+        del world, id_, properties
+
+    @staticmethod
+    def _identity(connection: psycopg.Connection[Any], name: str) -> str:
+        query = "SELECT system_identifier || '-' || oid FROM pg_control_system(), pg_database WHERE datname = %s"
+        row = connection.execute(query, [name]).fetchone()
+        return str(row[0]) if row else ""
+
+
+class PostgresGrants(Kind):
+    """A role may connect to a database and read all tables, present and future, that an owner has in a schema."""
+
+    replaced_by = {
+        "database": "grants lie in their database",
+        "schema": "the old grants would stay",
+        "role": "the old grants would stay",
+        "owner": "the old grants would stay",
+    }
+    healthy = {"granted": True}
+
+    def create(self, world: World, inputs: Properties) -> Made:
+        del world
+        self._apply(
+            inputs,
+            "GRANT CONNECT ON DATABASE {database} TO {role}",
+            "CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}",
+            "GRANT USAGE ON SCHEMA {schema} TO {role}",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role}",
+        )
+        id_ = "/".join(inputs[part] for part in ("database", "schema", "role"))
+        return Made(id=id_, properties={**inputs, "granted": True})
+
+    def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
+        del world, id_
+        query = "SELECT has_schema_privilege(%s, oid, 'USAGE') FROM pg_namespace WHERE nspname = %s"
+        try:
+            with connect(properties["server"], database=properties["database"], seconds=1.0) as connection:
+                row = connection.execute(query, [properties["role"], properties["schema"]]).fetchone()
+        except ProviderError:
+            return {**properties, "granted": False}
+        return {**properties, "granted": bool(row and row[0])}
+
+    def delete(self, world: World, id_: str, properties: Properties) -> None:
+        del world, id_
+        with contextlib.suppress(ProviderError):
+            self._apply(
+                properties,
+                "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} REVOKE SELECT ON TABLES FROM {role}",
+                "REVOKE SELECT ON ALL TABLES IN SCHEMA {schema} FROM {role}",
+                "REVOKE USAGE ON SCHEMA {schema} FROM {role}",
+                "REVOKE CONNECT ON DATABASE {database} FROM {role}",
+            )
+
+    @staticmethod
+    def _apply(inputs: Properties, *statements: str) -> None:
+        from psycopg import sql
+
+        names = {part: sql.Identifier(inputs[part]) for part in ("database", "schema", "role", "owner")}
+        with connect(inputs["server"], database=inputs["database"]) as connection:
+            for statement in statements:
+                connection.execute(sql.SQL(statement).format(**names))
+
+
+@contextlib.contextmanager
+def connect(
+    server: Properties, *, database: str = "postgres", seconds: float = _CONNECT_SECONDS
+) -> Iterator[psycopg.Connection[Any]]:
+    """A connection as the superuser; a server that is just starting is waited for up to `seconds`.
+
+    Every PostgreSQL error becomes a ProviderError of one line.
+    """
+    import psycopg
+
+    deadline = time.monotonic() + seconds
+    password = read_secret(Path(server["password_file"]))
+    while True:
+        try:
+            connection = psycopg.connect(
+                host=server["host"], port=int(server["port"]), user=server["user"], password=password,
+                dbname=database, connect_timeout=5, autocommit=True, application_name="leandata-provider",
+            )  # fmt: skip
+            break
+        except psycopg.Error as error:
+            if time.monotonic() > deadline:
+                place = f"{server['host']}:{int(server['port'])}/{database}"
+                raise ProviderError(f"PostgreSQL cannot be reached: {_line(error)}", where=place) from None
+            time.sleep(0.1)
+    try:
+        with connection:
+            yield connection
+    except psycopg.Error as error:
+        raise ProviderError(f"PostgreSQL refused: {_line(error)}", where=database) from None
+
+
+@contextlib.contextmanager
+def _reachable(server: Properties) -> Iterator[psycopg.Connection[Any] | None]:
+    """A connection, or None when the server does not run: its process is the drift then, not what lies in it."""
+    try:
+        manager = connect(server, seconds=0.0)
+        connection = manager.__enter__()
+    except ProviderError:
+        yield None
+        return
+    with contextlib.closing(connection):
+        yield connection
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _mark(password: str) -> str:
+    return hashlib.sha256(b"leandata\0" + password.encode()).hexdigest()[:16]

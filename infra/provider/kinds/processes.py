@@ -1,0 +1,152 @@
+"""Supervised processes, and commands that run to their end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from typing import Any
+
+from infra.provider import health
+from infra.provider.kinds.base import HalfMade, Kind, Made, Properties, ProviderError, World, absolute, unknown
+from infra.provider.supervisor import Supervisor
+
+_SPECIFIED = (
+    "name", "command", "env", "secret_files", "directory", "health", "start_timeout", "memory_limit", "log_max_bytes",
+    "log_backups", "restart", "stop_signal", "stop_group", "stop_timeout", "priority", "triggers",
+)  # fmt: skip
+_DYING = ("BACKOFF", "FATAL", "EXITED", "STOPPED", "UNKNOWN")
+_CRASHES_BEFORE_GIVING_UP = 4
+
+
+class Process(Kind):
+    """A process under supervisord. It is made when it is healthy; drift is a process that is gone or edited."""
+
+    replaced_by = {"name": "a process is known by its name"}
+    healthy = {"state": "running"}
+
+    def check(self, inputs: Properties) -> list[str]:
+        problems = absolute(inputs, "directory")
+        if not inputs.get("command"):
+            problems.append("command must name a program")
+        for name in ("start_timeout", "stop_timeout"):
+            value = inputs.get(name)
+            if not unknown(value) and not (isinstance(value, int | float) and value > 0):
+                problems.append(f"{name} must be a number of seconds above zero")
+        if inputs.get("restart") not in ("always", "on-failure", "never"):
+            problems.append("restart must be always, on-failure or never")
+        return problems
+
+    def create(self, world: World, inputs: Properties) -> Made:
+        specification = {name: inputs[name] for name in _SPECIFIED}
+        supervisor, name = world.supervisor, inputs["name"]
+        supervisor.ensure()
+        if supervisor.specification(name) == specification and _running(supervisor, name):
+            return self._wait(supervisor, inputs)
+        self._demand_port(supervisor, inputs)
+        supervisor.put(specification)
+        return self._wait(supervisor, inputs)
+
+    def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
+        specification = world.supervisor.specification(id_)
+        if specification is None:
+            return None
+        status = world.supervisor.one(id_)
+        state = "running" if status and status.state in ("RUNNING", "STARTING") else "stopped"
+        return {**properties, **specification, "state": state}
+
+    def delete(self, world: World, id_: str, properties: Properties) -> None:
+        del properties
+        world.supervisor.remove(id_)
+
+    def _wait(self, supervisor: Supervisor, inputs: Properties) -> Made:
+        name = inputs["name"]
+        crashes: set[float] = set()
+
+        def alive() -> bool:
+            status = supervisor.one(name)
+            if status is not None and status.state in _DYING:
+                crashes.add(status.since)
+            return len(crashes) < _CRASHES_BEFORE_GIVING_UP
+
+        if health.wait(inputs["health"], alive=alive, timeout=inputs["start_timeout"]) and self._settled(
+            supervisor, inputs
+        ):
+            return Made(id=name, properties={**inputs, "state": "running"})
+        what = "keeps ending" if crashes else f"is not healthy after {inputs['start_timeout']:.0f}s"
+        said = " | ".join(health.last_lines(supervisor.log_path(name))) or "it said nothing"
+        reason = f"the process {name} {what}; its log ends: {said}"
+        raise HalfMade(name, {**inputs, "state": "unhealthy"}, reason)
+
+    @staticmethod
+    def _settled(supervisor: Supervisor, inputs: Properties) -> bool:
+        """A process without a health check has to stay up for a moment."""
+        deadline = time.monotonic() + inputs["start_timeout"]
+        while inputs["health"]["kind"] == "running" and time.monotonic() < deadline:
+            status = supervisor.one(inputs["name"])
+            if status is not None and status.state == "RUNNING":
+                return True
+            if status is not None and status.state in _DYING:
+                time.sleep(0.5)
+            time.sleep(0.1)
+        return inputs["health"]["kind"] != "running"
+
+    @staticmethod
+    def _demand_port(supervisor: Supervisor, inputs: Properties) -> None:
+        port = health.port_of(inputs["health"])
+        if supervisor.one(inputs["name"]) is not None or not port or not health.accepts(port):
+            return
+        by = health.holder(port)
+        raise ProviderError(
+            f"{inputs['name']} cannot start: port {port} is taken by {by}",
+            hint="End it, or deploy with another PORT_BASE",
+        )
+
+
+class Job(Kind):
+    """A command that ran to its end. It runs again by `update`; there is nothing to remove."""
+
+    replaced_by = {"name": "a job is known by its name"}
+
+    def check(self, inputs: Properties) -> list[str]:
+        return absolute(inputs, "directory") + ([] if inputs.get("command") else ["command must name a program"])
+
+    def create(self, world: World, inputs: Properties) -> Made:
+        name = inputs["name"]
+        log = world.supervisor.log_path(name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        (world.state / "run" / "home").mkdir(parents=True, exist_ok=True)
+        environ = world.supervisor.environment(inputs)
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                inputs["command"], cwd=inputs["directory"], env=environ, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+            code = _wait_for(process, timeout=inputs["timeout"])
+        if code != 0:
+            said = " | ".join(health.last_lines(log)) or "it said nothing"
+            ended = f"took longer than {inputs['timeout']:.0f}s" if code is None else f"ended with code {code}"
+            raise ProviderError(f"the job {name} {ended}; its log ends: {said}", where=str(log))
+        return Made(id=name, properties=inputs)
+
+    def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
+        del world, id_
+        return properties or None
+
+    def delete(self, world: World, id_: str, properties: Properties) -> None:
+        del world, id_, properties
+
+
+def _running(supervisor: Supervisor, name: str) -> bool:
+    status = supervisor.one(name)
+    return status is not None and status.state in ("RUNNING", "STARTING")
+
+
+def _wait_for(process: subprocess.Popen[Any], *, timeout: float) -> int | None:
+    try:
+        return process.wait(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None
