@@ -37,6 +37,7 @@ class Database(pulumi.ComponentResource):
         self._name = name
         self._owner = owner
         self._make = stack.implementation("database")
+        self.made: Any
         self.made, self.address, self.password = self._make.make_database(
             self, name=name, stack=stack, server=server, owner=owner
         )

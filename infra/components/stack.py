@@ -16,6 +16,7 @@ from leandata.errors import SettingsError
 
 from infra.environment import Environment
 from infra.provider import resources as machine
+from infra.provider.supervisor import marker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +47,7 @@ class Stack:
     def begin(cls, name: str) -> Stack:
         """Start the program of the stack `name`: one provider for all its resources."""
         environment = Environment.current()
-        provider = machine.Provider("machine", state=str(environment.state), marker=marker(environment))
+        provider = machine.Provider("machine", state=str(environment.state), marker=marker(environment.state))
         return cls(name=name, environment=environment, provider=provider)
 
     @property
@@ -66,11 +67,12 @@ class Stack:
         """An absolute path under the environment's state folder."""
         return str(self.environment.state.joinpath(*parts))
 
-    def code(self, *folders: str) -> dict[str, pulumi.Input[str]]:
-        """A trigger that changes when the source text under one of `folders` (from the root) does."""
+    def code(self, *places: str) -> dict[str, pulumi.Input[str]]:
+        """A trigger that changes when a file at or under one of `places` (from the root) does."""
         digest = hashlib.sha256()
-        for folder in folders:
-            for path in sorted((self.environment.root / folder).rglob("*")):
+        for place in places:
+            start = self.environment.root / place
+            for path in sorted(start.rglob("*")) if start.is_dir() else [start]:
                 if path.is_file() and "__pycache__" not in path.parts:
                     digest.update(f"{path.relative_to(self.environment.root)}\0".encode())
                     digest.update(path.read_bytes())
@@ -115,11 +117,6 @@ def deployed(environment: Environment, stack: str) -> bool:
     """Whether the environment's backend holds a state of `stack`."""
     backend = environment.state / "engine" / "backend" / ".pulumi" / "stacks"
     return (backend / stack / f"{environment.name}.json").exists()
-
-
-def marker(environment: Environment) -> str:
-    """What every process of the environment carries in its own environment, so that none can be lost."""
-    return hashlib.sha256(str(environment.state).encode()).hexdigest()[:16]
 
 
 def _unknown() -> pulumi.Output[Any]:

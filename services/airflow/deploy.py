@@ -38,7 +38,7 @@ def program() -> None:
         stack=stack,
         manifest=ServiceManifest.load("airflow"),
         dags="services/airflow/pipelines/dags",
-        database=database.airflow,
+        database_identity=database.airflow_identity,
         database_password=database.airflow_password,
         settings=service_settings(stack, "airflow", parts),
         code=stack.code("services/airflow/pipelines", "shared/leandata"),

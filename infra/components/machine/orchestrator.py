@@ -35,22 +35,20 @@ def make(
     stack: Stack,
     manifest: ServiceManifest,
     dags: str,
-    database: pulumi.Input[str],
+    database_identity: pulumi.Input[str],
     database_password: pulumi.Input[str],
     settings: Texts,
     code: Texts,
 ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
     """Secrets, the migrated metadata database and the three processes; the address and the password's file."""
     password = Secret("airflow-password", stack=stack, parent=parent)
-    secrets = _secrets(
-        parent, stack=stack, password=password.path, database=database, database_password=database_password
-    )
+    secrets = _secrets(parent, stack=stack, password=password.path, database_password=database_password)
     everything: Texts = {**_settings(stack, dags=dags), **secrets, **settings}
     airflow = (stack.python, "-m", "airflow")
     migrate = Job(
         "airflow-migrate",
         stack=stack,
-        task=Task(command=[*airflow, "db", "migrate"], settings=everything, triggers={"version": "3.3.2"}),
+        task=Task(command=[*airflow, "db", "migrate"], settings=everything, triggers={"version": "3.3.2", "database": database_identity}),
         parent=parent,
     )
     api, scheduler = stack.listen("airflow-api"), stack.listen("airflow-scheduler")
@@ -98,7 +96,6 @@ def _secrets(
     *,
     stack: Stack,
     password: pulumi.Input[str],
-    database: pulumi.Input[str],
     database_password: pulumi.Input[str],
 ) -> Texts:
     """The options that Airflow reads from a command: the secret stays in its file, the command only names it."""

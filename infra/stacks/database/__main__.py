@@ -17,7 +17,7 @@ def program() -> None:
     events = server.database("events", owner="events_writer")
     shop = Shop("shop", stack=stack, server=server)
     DatabaseOutputs(
-        airflow=airflow.address,
+        airflow_identity=airflow.made.identity,
         airflow_password=airflow.password,
         serving_writer=serving.address,
         serving_reader=serving.reader("serving_reader", schema="serving"),

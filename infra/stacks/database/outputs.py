@@ -14,13 +14,13 @@ from infra.components.stack import StackOutputs
 class DatabaseOutputs(StackOutputs):
     """One address per use (postgresql://ROLE@host:port/database?password_file=...), each with its own role.
 
-    `airflow_password` is the path of the file with the password of Airflow's role; `source_note` says of the
-    shop's data what a reader of its figures must know.
+    `airflow_password` is the path of the file with the password of Airflow's role and `airflow_identity` is new when
+    its database is; `source_note` says of the shop's data what a reader of its figures must know.
     """
 
     STACK: ClassVar[str] = "database"
 
-    airflow: pulumi.Input[str]
+    airflow_identity: pulumi.Input[str]
     airflow_password: pulumi.Input[str]
     serving_writer: pulumi.Input[str]
     serving_reader: pulumi.Input[str]

@@ -1,0 +1,1 @@
+"""What stands in for a paid service, or for a customer, on one machine."""

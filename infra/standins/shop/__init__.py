@@ -1,0 +1,1 @@
+"""The shop: a customer database with real sales, to collect from."""

@@ -1,0 +1,123 @@
+"""Start the stand-in for Snowflake: fakesnow behind rules of our own, with everything kept on disk.
+
+It runs in its own virtual environment (fakesnow needs a duckdb and a sqlglot of its own) and touches fakesnow's internals,
+so fakesnow is pinned exactly. What it changes, and why, was measured:
+
+- every database, stage and file format survives a restart;
+- a failing statement is an SQL error, never an HTTP 500, which clients would retry for minutes;
+- SUM of decimals is exact;
+- results are kept for a while, not for ever;
+- statements about roles, users, warehouses and the like succeed and do nothing: access is enforced elsewhere;
+- `CREATE TEMPORARY TABLE db.schema.x`, as dbt says it, makes an ordinary table (dbt drops it itself).
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import fakesnow.cursor
+import fakesnow.server
+import fakesnow.transforms.stage
+import snowflake.connector.errors
+import uvicorn
+from fakesnow import info_schema, instance, macros
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+_RESULTS_KEPT = 16
+_NO_OPERATIONS = (
+    r"^\s*(grant|revoke)\b",
+    r"^\s*alter\s+session\b",
+    r"^\s*(create|alter|drop)\s+(or\s+replace\s+)?(warehouse|role|user|task|stream|pipe|storage\s+integration|masking\s+policy)\b",
+    r"^\s*use\s+secondary\b",
+    r"^\s*alter\s+table\s+\S+\s+(un)?set\b",
+)
+_QUOTED_STAGE = re.compile(r"""'@((?:"[^"]+"\.?)+)'""")
+_TEMPORARY = re.compile(
+    r"^(\s*(?:/\*.*?\*/\s*)?create\s+(?:or\s+replace\s+)?)(?:local\s+|global\s+)?temp(?:orary)?\s+(table|view)\s+(?=[\w\"]+\.[\w\"]+\.)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class RecentResults(collections.OrderedDict[Any, Any]):
+    """Results that a client may still fetch; the oldest go first."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        while len(self) > _RESULTS_KEPT:
+            self.popitem(last=False)
+
+
+def rewrite(sql: str) -> str:
+    """The statement in the form that fakesnow understands."""
+    sql = _QUOTED_STAGE.sub(lambda match: "@" + match[1].replace('"', ""), sql)
+    return _TEMPORARY.sub(r"\1\2 ", sql)
+
+
+def open_warehouse(folder: Path) -> instance.FakeSnow:
+    """The warehouse whose databases lie in `folder`, all of them attached."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stages = folder / "_stages"
+    stages.mkdir(exist_ok=True)
+    fakesnow.transforms.stage.LOCAL_BUCKET_PATH = str(stages)
+    real = duckdb.connect
+
+    def connect(*args: Any, **options: Any) -> duckdb.DuckDBPyConnection:
+        connection = real(*args, **options)
+        catalogue = str(folder / "_fs_global.duckdb").replace("'", "''")
+        connection.execute(f"ATTACH '{catalogue}' AS _fs_global")
+        return connection
+
+    instance.duckdb.connect = connect
+    try:
+        warehouse = instance.FakeSnow(db_path=str(folder), nop_regexes=list(_NO_OPERATIONS))
+    finally:
+        instance.duckdb.connect = real
+    warehouse.results_cache = RecentResults()
+    warehouse.duck_conn.execute("SET preserve_insertion_order = false")
+    for file in sorted(folder.glob("*.db")):
+        path = str(file).replace("'", "''")
+        warehouse.duck_conn.execute(f"ATTACH '{path}' AS {file.stem}")
+        warehouse.duck_conn.execute(info_schema.per_db_creation_sql(file.stem))
+        warehouse.duck_conn.execute(macros.creation_sql(file.stem))
+    return warehouse
+
+
+def adapt() -> None:
+    """Make fakesnow's cursor answer as Snowflake does where it matters to us."""
+    execute = fakesnow.cursor.FakeSnowflakeCursor.execute
+
+    def answer(self: Any, command: str, *args: Any, **options: Any) -> Any:
+        try:
+            return execute(self, rewrite(command), *args, **options)
+        except snowflake.connector.errors.Error:
+            raise
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"[:500]
+            raise snowflake.connector.errors.ProgrammingError(msg=message, errno=1, sqlstate="XX000") from error
+
+    fakesnow.cursor.FakeSnowflakeCursor.execute = answer
+    fakesnow.cursor.transforms.numeric_agg_implicit_cast = lambda expression: expression
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, required=True, help="listen on 127.0.0.1 at this port")
+    parser.add_argument("--data", type=Path, required=True, help="the folder that holds the databases")
+    options = parser.parse_args()
+    adapt()
+    fakesnow.server.shared_fs = open_warehouse(options.data.resolve())
+    application = fakesnow.server.app
+    application.debug = False
+    application.router.routes.append(Route("/healthz", lambda request: PlainTextResponse("ok")))
+    uvicorn.run(application, host="127.0.0.1", port=options.port, log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    main()

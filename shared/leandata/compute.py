@@ -1,0 +1,75 @@
+"""Dask, behind a thin interface: single machine first, a cluster when there is one."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from leandata.errors import ComputeError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+class Compute(Protocol):
+    """What work is spread over: `map` calls a function with each item and gives the results in their order."""
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]: ...
+
+
+class InProcess:
+    """The same work in this process, one item after the other."""
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        return [function(item) for item in items]
+
+
+class Cluster:
+    """Work spread over the workers of a Dask cluster."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        return list(self._client.gather(self._client.map(function, list(items), pure=False)))  # pyright: ignore
+
+
+@contextlib.contextmanager
+def connect(address: str, *, timeout: float = 30.0) -> Iterator[Cluster]:
+    """A cluster's compute. Raises ComputeError without an address (Dask would silently start a cluster of its own),
+    when the scheduler does not answer within `timeout` seconds, and when versions differ."""
+    if not address:
+        raise ComputeError("no Dask scheduler was named", hint="Set LEANDATA_DASK, such as tcp://127.0.0.1:8786")
+    from distributed import Client
+    from distributed.versions import VersionMismatchWarning
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", VersionMismatchWarning)
+            client = Client(address, timeout=timeout, set_as_default=False)
+    except VersionMismatchWarning as error:
+        raise ComputeError("client, scheduler and workers differ", where=address, hint=" ".join(str(error).split())) from error
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ComputeError(f"the Dask scheduler does not answer: {error}", where=address) from error
+    try:
+        client.wait_for_workers(1, timeout=timeout)  # pyright: ignore
+        yield Cluster(client)
+    except TimeoutError as error:
+        raise ComputeError("the Dask cluster has no worker", where=address, hint="Look at `make status`") from error
+    finally:
+        client.close()
+
+
+def function(name: str) -> Callable[..., Any]:
+    """The function that `package.module:name` names: how a pipeline calls a task without importing its service.
+
+    Raises ComputeError when there is none.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ComputeError(f"there is no task {name!r}: {error}", hint="Name it package.module:function") from error

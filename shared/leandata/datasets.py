@@ -1,0 +1,209 @@
+"""Every dataset is a contract: name, owner, schema, key, freshness, classification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from leandata.errors import ContractError
+
+Type = Literal["date", "timestamp", "integer", "bigint", "text", "boolean", "decimal(12,2)", "decimal(14,2)"]
+Classification = Literal["internal", "personal"]
+_SNOWFLAKE = {
+    "date": "DATE",
+    "timestamp": "TIMESTAMP_NTZ",
+    "integer": "NUMBER(9,0)",
+    "bigint": "NUMBER(18,0)",
+    "text": "VARCHAR",
+    "boolean": "BOOLEAN",
+    "decimal(12,2)": "NUMBER(12,2)",
+    "decimal(14,2)": "NUMBER(14,2)",
+}
+_POSTGRES = {**{kind: kind for kind in _SNOWFLAKE}, "timestamp": "timestamptz", "decimal(12,2)": "numeric(12,2)"}
+_POSTGRES["decimal(14,2)"] = "numeric(14,2)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """One column; `minimum` is the lowest value that makes sense (None = any)."""
+
+    name: str
+    type: Type
+    description: str
+    nullable: bool = False
+    minimum: int | None = None
+    classification: Classification = "internal"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dataset:
+    """A table that somebody promises: `key` is unique, data is never older than `freshness`.
+
+    `name` is `<schema>.<table>`; `layer` is the warehouse's database. A dataset with a `partition` column is
+    collected and loaded by its days; `loaded` columns come from the loading, not from the source.
+    """
+
+    name: str
+    layer: Literal["RAW", "STAGING", "MARTS"]
+    owner: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    freshness: timedelta
+    partition: str | None = None
+    loaded: tuple[Column, ...] = ()
+    classification: Classification = "internal"
+
+    @property
+    def table(self) -> str:
+        """The table's own name, without its schema."""
+        return self.name.split(".")[1]
+
+    @property
+    def warehouse_table(self) -> str:
+        """The full name in the warehouse, such as RAW.SHOP.ORDERS."""
+        return f"{self.layer}.{self.name}".upper()
+
+    @property
+    def stored(self) -> tuple[Column, ...]:
+        """The columns as they lie in the lake and the warehouse."""
+        return (*self.columns, *self.loaded)
+
+    def create_table_sql(self) -> str:
+        """The statement that makes the table in the warehouse unless it is there."""
+        columns = ", ".join(
+            f"{column.name.upper()} {_SNOWFLAKE[column.type]}{'' if column.nullable else ' NOT NULL'}"
+            for column in self.stored
+        )
+        return f"CREATE TABLE IF NOT EXISTS {self.warehouse_table} ({columns})"
+
+    def postgres_columns(self) -> str:
+        """The columns as PostgreSQL declares them, for the serving database."""
+        return ", ".join(
+            f"{column.name} {_POSTGRES[column.type]}{'' if column.nullable else ' NOT NULL'}"
+            for column in self.columns
+        )
+
+
+_DT = Column(name="_dt", type="date", description="The day of the slice that the row was loaded with")
+_RUN = Column(name="_run", type="text", description="The run that collected the row")
+_ROW = Column(name="_row", type="bigint", description="The row's number in its file, from 0")
+_CUSTOMER = Column(name="customer_id", type="bigint", description="The customer, numbered by the shop", minimum=1)
+
+
+def _sales(period: str, what: str) -> tuple[Column, ...]:
+    return (
+        Column(name=period, type="date", description=what),
+        Column(name="revenue", type="decimal(14,2)", description="US dollars of all orders", minimum=0),
+        Column(name="orders", type="bigint", description="Orders placed", minimum=0),
+        Column(name="customers", type="bigint", description="Distinct customers who ordered", minimum=0),
+        Column(name="new_customers", type="bigint", description="Of these, who never ordered before", minimum=0),
+        Column(name="units", type="bigint", description="Units sold", minimum=0),
+    )
+
+
+_DAILY = timedelta(hours=26)
+_ALL = (
+    Dataset(
+        name="shop.orders",
+        layer="RAW",
+        owner="data-team",
+        description="Orders as the shop holds them. They have no id: identical rows are orders of their own.",
+        columns=(
+            _CUSTOMER,
+            Column(name="ordered_on", type="date", description="The day of the order"),
+            Column(name="quantity", type="integer", description="Units bought", minimum=1),
+            Column(name="amount_usd", type="decimal(12,2)", description="US dollars paid", minimum=0),
+        ),
+        loaded=(_DT, _RUN, _ROW),
+        key=("_dt", "_run", "_row"),
+        partition="ordered_on",
+        freshness=_DAILY,
+    ),
+    Dataset(
+        name="shop.customers",
+        layer="RAW",
+        owner="data-team",
+        description="Customers as the shop holds them, whole at every collection.",
+        columns=(_CUSTOMER, Column(name="created_on", type="date", description="The day of the account")),
+        loaded=(_RUN,),
+        key=("customer_id",),
+        freshness=_DAILY,
+    ),
+    Dataset(
+        name="quarantine.rows",
+        layer="RAW",
+        owner="data-team",
+        description="Rows that broke their dataset's contract, with the reason; they are in no figure.",
+        columns=(
+            Column(name="dataset", type="text", description="The dataset whose contract was broken"),
+            Column(name="reason", type="text", description="What is wrong"),
+            Column(name="row_json", type="text", description="The row as the source gave it"),
+        ),
+        loaded=(_DT, _RUN, _ROW),
+        key=("_dt", "_run", "_row"),
+        partition="_dt",
+        freshness=_DAILY,
+    ),
+    Dataset(
+        name="sales.daily_sales",
+        layer="MARTS",
+        owner="data-team",
+        description="Sales of each day; a day without orders has a row of zeros.",
+        columns=_sales("day", "The day"),
+        key=("day",),
+        freshness=_DAILY,
+    ),
+    Dataset(
+        name="sales.weekly_sales",
+        layer="MARTS",
+        owner="data-team",
+        description="Sales of each week from Monday to Sunday.",
+        columns=_sales("week", "The week's Monday"),
+        key=("week",),
+        freshness=_DAILY,
+    ),
+    Dataset(
+        name="sales.customers",
+        layer="MARTS",
+        owner="data-team",
+        description="Each customer's history in one row.",
+        columns=(
+            _CUSTOMER,
+            Column(name="first_order_on", type="date", description="The day of the first order"),
+            Column(name="last_order_on", type="date", description="The day of the last order"),
+            Column(name="orders", type="bigint", description="Orders placed", minimum=1),
+            Column(name="units", type="bigint", description="Units bought", minimum=1),
+            Column(name="revenue", type="decimal(14,2)", description="US dollars paid", minimum=0),
+        ),
+        key=("customer_id",),
+        freshness=_DAILY,
+    ),
+    Dataset(
+        name="features.customer_features",
+        layer="MARTS",
+        owner="data-science",
+        description="Recency, frequency and value of each customer, computed on Dask.",
+        columns=(
+            _CUSTOMER,
+            Column(name="as_of", type="date", description="The day the features are of"),
+            Column(name="recency_days", type="integer", description="Days since the last order", minimum=0),
+            Column(name="frequency", type="integer", description="Days with an order after the first", minimum=0),
+            Column(name="monetary_value", type="decimal(14,2)", description="Mean US dollars a repeat day", minimum=0),
+            Column(name="tenure_days", type="integer", description="Days since the first order", minimum=0),
+        ),
+        key=("customer_id",),
+        freshness=_DAILY,
+    ),
+)
+
+CATALOG: Mapping[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
+
+
+def dataset(name: str) -> Dataset:
+    """The contract of that name. Raises ContractError naming the known ones."""
+    if name not in CATALOG:
+        raise ContractError(f"no dataset {name!r}", hint=f"There are: {', '.join(sorted(CATALOG))}")
+    return CATALOG[name]

@@ -1,0 +1,165 @@
+"""The lake: write-once files, each set of them made known by a manifest that is written last.
+
+    shop/orders/dt=2026-11-16/<run>.parquet
+    _manifest/shop/orders/dt=2026-11-16/<run>.json
+
+A reader looks at manifests only: what has none was never published. Nothing is changed or overwritten, so a slice that
+is collected again gets a new manifest, and the newest counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import obstore
+import pyarrow as pa
+import pyarrow.parquet as pq
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, from_url
+
+from leandata.datasets import Dataset
+from leandata.errors import LakeError
+from leandata.tables import schema
+
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,120}")
+_WHOLE = "all"
+_WRITERS = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """What one run published of one slice: its files (paths in the lake), rows, bytes, and when (UTC, ISO 8601)."""
+
+    dataset: str
+    dt: str
+    run: str
+    files: tuple[str, ...]
+    rows: int
+    bytes: int
+    schema: str
+    created: str
+
+    @property
+    def day(self) -> date | None:
+        """The slice's day; None for a dataset without days."""
+        return None if self.dt == _WHOLE else date.fromisoformat(self.dt)
+
+
+class Lake:
+    """One zone of the lake, at file:///... or s3://..."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            self._store: Any = (
+                LocalStore(Path(url.removeprefix("file://")), mkdir=True) if url.startswith("file://") else from_url(url)
+            )
+        except (BaseError, OSError) as error:
+            raise LakeError(f"the lake cannot be opened: {_line(error)}", where=url) from error
+
+    def publish(self, dataset: Dataset, slices: Mapping[date | None, pa.Table], *, run: str) -> list[Manifest]:
+        """Write each slice's rows (typed by the contract) and then its manifest; sorted by day.
+
+        The loaded columns `_dt`, `_run` and `_row` are added. An empty slice gets a manifest without files. Repeated
+        under the same run, it finds its own work and changes nothing. Raises LakeError.
+        """
+        if not _RUN.fullmatch(run):
+            raise LakeError(f"{run!r} cannot name a run", hint="Use letters, digits, dot, dash and underscore")
+        days = sorted(slices, key=lambda day: day or date.min)
+        with ThreadPoolExecutor(max_workers=_WRITERS) as pool:
+            return list(pool.map(lambda day: self._publish(dataset, day, slices[day], run=run), days))
+
+    def manifests(self, dataset: Dataset) -> list[Manifest]:
+        """Every manifest of a dataset, oldest first."""
+        folder = f"_manifest/{_folder(dataset)}"
+        try:
+            names = [entry["path"] for batch in self._store.list(prefix=folder) for entry in batch]
+            with ThreadPoolExecutor(max_workers=_WRITERS) as pool:
+                found = list(pool.map(self._manifest, names))
+        except BaseError as error:
+            raise LakeError(f"the lake cannot be listed: {_line(error)}", where=f"{self.url}/{folder}") from error
+        return sorted(found, key=lambda manifest: (manifest.created, manifest.run))
+
+    def latest(self, dataset: Dataset) -> dict[date | None, Manifest]:
+        """The newest manifest of each slice, by day."""
+        newest = {manifest.day: manifest for manifest in self.manifests(dataset)}
+        return dict(sorted(newest.items(), key=lambda item: item[0] or date.min))
+
+    def read(self, manifest: Manifest, dataset: Dataset) -> pa.Table:
+        """The rows of a slice, in the order they were written. Raises LakeError when a file is lost."""
+        tables = [self._table(path) for path in manifest.files]
+        return pa.concat_tables(tables) if tables else schema(dataset, stored=True).empty_table()
+
+    def _table(self, path: str) -> pa.Table:
+        try:
+            data = self._store.get(path).bytes()
+        except (BaseError, FileNotFoundError) as error:
+            raise LakeError(f"a published file is lost: {_line(error)}", where=f"{self.url}/{path}") from error
+        return pq.read_table(io.BytesIO(bytes(data)))
+
+    def _publish(self, dataset: Dataset, day: date | None, table: pa.Table, *, run: str) -> Manifest:
+        slice_ = f"{_folder(dataset)}/{'dt=' + day.isoformat() if day else _WHOLE}"
+        path, size = f"{slice_}/{run}.parquet", 0
+        stored = _with_loaded(dataset, table, day=day, run=run)
+        if stored.num_rows:
+            buffer = io.BytesIO()
+            pq.write_table(stored, buffer, compression="zstd", store_schema=False)
+            data = buffer.getvalue()
+            size = len(data)
+            self._create(path, data)
+        manifest = Manifest(
+            dataset=dataset.name,
+            dt=day.isoformat() if day else _WHOLE,
+            run=run,
+            files=(path,) if stored.num_rows else (),
+            rows=stored.num_rows,
+            bytes=size,
+            schema=hashlib.sha256(str(stored.schema).encode()).hexdigest()[:16],
+            created=datetime.now(UTC).isoformat(timespec="microseconds"),
+        )
+        name = f"_manifest/{slice_}/{run}.json"
+        text = json.dumps(asdict(manifest), sort_keys=True)
+        return manifest if self._create(name, text.encode()) else self._manifest(name)
+
+    def _create(self, path: str, data: bytes) -> bool:
+        """Put a new object whole or not at all; False when the name is taken, by an earlier try of the same run."""
+        try:
+            obstore.put(self._store, path, data, mode="create")
+        except AlreadyExistsError:
+            return False
+        except (BaseError, OSError) as error:
+            raise LakeError(f"the lake refused a file: {_line(error)}", where=f"{self.url}/{path}") from error
+        return True
+
+    def _manifest(self, path: str) -> Manifest:
+        found = json.loads(bytes(self._store.get(path).bytes()))
+        return Manifest(**{**found, "files": tuple(found["files"])})
+
+
+def _with_loaded(dataset: Dataset, table: pa.Table, *, day: date | None, run: str) -> pa.Table:
+    count = table.num_rows
+    values: dict[str, Any] = {
+        "_dt": pa.array([day] * count, pa.date32()),
+        "_run": pa.array([run] * count, pa.string()),
+        "_row": pa.array(range(count), pa.int64()),
+    }
+    for column in dataset.loaded:
+        table = table.append_column(column.name, values[column.name])
+    return table.cast(schema(dataset, stored=True))
+
+
+def _folder(dataset: Dataset) -> str:
+    return dataset.name.replace(".", "/")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,54 @@
+"""Mail: HTML with a text part and inline images, handed to a server by SMTP."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.utils import make_msgid
+
+from leandata.errors import MailError
+from leandata.settings import MailAddress
+
+_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """A mail. `images` maps the content ids that the HTML names (`cid:chart`) to PNG bytes."""
+
+    subject: str
+    to: Sequence[str]
+    text: str
+    html: str = ""
+    images: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+
+def compose(message: Message, *, sender: str, message_id: str = "") -> EmailMessage:
+    """The mail as it is sent."""
+    mail = EmailMessage()
+    mail["Subject"] = message.subject
+    mail["From"] = sender
+    mail["To"] = ", ".join(message.to)
+    mail["Message-ID"] = message_id or make_msgid(domain=sender.rpartition("@")[2])
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(message.text)
+    if message.html:
+        mail.add_alternative(message.html, subtype="html")
+        page = mail.get_payload()[1]  # pyright: ignore[reportIndexIssue, reportUnknownVariableType, reportArgumentType]
+        for cid, image in sorted(message.images.items()):
+            page.add_related(image, maintype="image", subtype="png", cid=f"<{cid}>", filename=f"{cid}.png")  # pyright: ignore
+    return mail
+
+
+def send(address: MailAddress, message: Message) -> str:
+    """Hand the mail to the server; its Message-ID. Raises MailError when the server cannot be reached or refuses."""
+    mail = compose(message, sender=address.sender)
+    try:
+        with smtplib.SMTP(address.host, address.port, timeout=_TIMEOUT_SECONDS) as server:
+            server.send_message(mail)
+    except (OSError, smtplib.SMTPException) as error:
+        place = f"{address.host}:{address.port}"
+        raise MailError(f"the mail {message.subject!r} was not taken: {error}", where=place) from error
+    return str(mail["Message-ID"])
