@@ -30,6 +30,10 @@ class Server:
     user: str
     password_file: Text
 
+    def properties(self) -> dict[str, Any]:
+        """The server as a property; `asdict` would copy outputs, which cannot be copied."""
+        return {"host": self.host, "port": self.port, "user": self.user, "password_file": self.password_file}
+
 
 class Provider(pulumi.ProviderResource):
     """One provider a stack: `state` is the environment's state folder, `marker` what its processes carry."""
@@ -183,7 +187,7 @@ class PostgresRole(pulumi.CustomResource):
     ) -> None:
         properties = {
             "name": name,
-            "server": asdict(server),
+            "server": server.properties(),
             "role_password_file": role_password_file,
             "settings": dict(settings or {}),
             "fingerprint": None,
@@ -197,7 +201,7 @@ class PostgresDatabase(pulumi.CustomResource):
     identity: pulumi.Output[str]
 
     def __init__(self, name: str, *, server: Server, owner: Text, opts: Options = None) -> None:
-        properties = {"name": name, "server": asdict(server), "owner": owner, "identity": None}
+        properties = {"name": name, "server": server.properties(), "owner": owner, "identity": None}
         super().__init__("machine:index:PostgresDatabase", name, properties, opts)
 
 
@@ -207,7 +211,7 @@ class PostgresGrants(pulumi.CustomResource):
     def __init__(
         self, name: str, *, server: Server, database: Text, schema: str, role: Text, owner: str, opts: Options = None
     ) -> None:
-        properties = {"server": asdict(server), "database": database, "schema": schema, "role": role, "owner": owner}
+        properties = {"server": server.properties(), "database": database, "schema": schema, "role": role, "owner": owner}
         super().__init__("machine:index:PostgresGrants", name, {**properties, "granted": None}, opts)
 
 

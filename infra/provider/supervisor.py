@@ -99,6 +99,8 @@ class Supervisor:
             if self.alive():
                 return
             self.sweep()
+            for name in self.names():
+                self._write_down(self.specification(name) or {})
             self._launch()
 
     def shutdown(self) -> None:
@@ -143,10 +145,7 @@ class Supervisor:
         self.ensure()
         name = specification["name"]
         self._forget(name)
-        script = self._processes / f"{name}.sh"
-        _write(script, start_script(specification, marker=marker(self._state), home=self._run / "home"), mode=0o700)
-        _write(self._processes / f"{name}.json", json.dumps(specification, indent=1, sort_keys=True), mode=0o600)
-        _write(self._processes / f"{name}.conf", self._section(specification, script), mode=0o600)
+        self._write_down(specification)
         self._call("reloadConfig")
         with contextlib.suppress(xmlrpc.client.Fault):
             self._call("addProcessGroup", name)
@@ -167,6 +166,11 @@ class Supervisor:
         with contextlib.suppress(xmlrpc.client.Fault):
             self._call("stopProcess", name, True)
         self._call("startProcess", name, False)
+
+    def stop_all(self) -> None:
+        """Stop every process, those that need others first; supervisord itself goes on."""
+        with contextlib.suppress(OSError, xmlrpc.client.Error):
+            self._call("stopAllProcesses", True)
 
     def start_all(self) -> None:
         """Start every process that was stopped by hand."""
@@ -215,6 +219,13 @@ class Supervisor:
         proxy = xmlrpc.client.ServerProxy("http://localhost", transport=Transport(self._run / "supervisor.sock"))
         with proxy:
             return getattr(proxy.supervisor, method)(*arguments)
+
+    def _write_down(self, specification: dict[str, Any]) -> None:
+        name = specification["name"]
+        script = self._processes / f"{name}.sh"
+        _write(script, start_script(specification, marker=marker(self._state), home=self._run / "home"), mode=0o700)
+        _write(self._processes / f"{name}.json", json.dumps(specification, indent=1, sort_keys=True), mode=0o600)
+        _write(self._processes / f"{name}.conf", self._section(specification, script), mode=0o600)
 
     def _forget(self, name: str) -> None:
         with contextlib.suppress(xmlrpc.client.Fault):
@@ -283,6 +294,7 @@ def environment(specification: dict[str, Any], *, marker: str, home: Path) -> di
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}:/usr/sbin:/sbin",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
+        "SPT_NOENV": "1",  # a process that sets its title (Dask, Airflow) must not write over its marker
         "TZ": "UTC",
     }
     return {**fixed, **specification["env"], **specification["secret_files"]}

@@ -9,13 +9,14 @@ import pulumi
 from infra.components.manifest import ProcessManifest
 from infra.components.service import Program, Service
 from infra.components.stack import Stack
-from infra.units import parse_size
+
+_MANIFEST = {"name": "mail", "health": "/healthz", "start_timeout": "60s", "memory": "128MiB", "cpu": "50m"}
 
 
 def make(parent: pulumi.Resource, *, stack: Stack) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
     """The catcher's process; where programs send mail to, and where people read it."""
     smtp, web = stack.listen("mail"), stack.listen("mail-web")
-    manifest = ProcessManifest(name="mail", health="/healthz", start_timeout=60.0, memory=parse_size("128MiB"), cpu="50m")
+    manifest = ProcessManifest.model_validate(_MANIFEST)
     command = [
         *(stack.python, "-m", "infra.standins.mail", "--data", stack.folder("mail")),
         *("--smtp-port", str(smtp.port), "--http-port", str(web.port)),

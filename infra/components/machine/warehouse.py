@@ -12,7 +12,8 @@ from infra.components.service import Program, Service
 from infra.components.stack import Stack
 from infra.components.warehouse import DatabaseLayout
 from infra.provider import resources as machine
-from infra.units import parse_size
+
+_MANIFEST = {"name": "warehouse", "health": "/healthz", "start_timeout": "90s", "memory": "4GiB", "cpu": "2"}
 
 
 def make(
@@ -21,9 +22,7 @@ def make(
     """The process, then databases, schemas, file formats and stages; the address, known when all of it is there."""
     listen = stack.listen("warehouse")
     standin = stack.environment.root / "infra" / "standins" / "snowflake"
-    manifest = ProcessManifest(
-        name="warehouse", health="/healthz", start_timeout=90.0, memory=parse_size("4GiB"), cpu="2"
-    )
+    manifest = ProcessManifest.model_validate(_MANIFEST)
     program = Program(
         manifest=manifest,
         command=[

@@ -1,0 +1,35 @@
+"""`python -m ci VERB`: set up what is missing, then do it with the workspace's own Python."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from ci.bootstrap import ROOT, SetupError, interpreter, setup
+
+_WITHOUT_SETUP = ("-h", "--help")
+
+
+def main() -> int:
+    """Run the verb on the command line; its exit code."""
+    try:
+        inside = Path(sys.prefix).resolve() == (ROOT / ".venv").resolve()
+        if not inside or not set(_WITHOUT_SETUP) & set(sys.argv[1:]):
+            setup()
+    except SetupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if not inside:
+        python = str(interpreter())
+        os.chdir(ROOT)
+        os.execv(python, [python, "-m", "ci", *sys.argv[1:]])
+    from ci.cli import run
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""The command line: verbs, their options, and how a failure is told."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from leandata.errors import LeandataError
+
+from ci.bootstrap import SetupError
+
+Options = argparse.Namespace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Option:
+    """One option of a verb, as argparse takes it."""
+
+    flag: str
+    help: str
+    default: str = ""
+    metavar: str | None = None
+    switch: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verb:
+    """A verb: where it is done (`module:function`), what it is for, and its options."""
+
+    done_by: str
+    help: str
+    options: tuple[Option, ...] = ()
+
+
+_STACK = Option(flag="--stack", metavar="NAMES", help="only these stacks, separated by commas (default: all)")
+_SERVICE = Option(flag="--service", metavar="NAME", help="only this process or service (default: all)")
+VERBS: dict[str, Verb] = {
+    "bench": Verb(
+        done_by="ci.bench.run:bench",
+        help="measure speed and memory, as ratios within one run",
+        options=(
+            Option(flag="--only", metavar="NAMES", help="only these measures, separated by commas"),
+            Option(flag="--out", metavar="FILE", help="write the figures there as JSON"),
+        ),
+    ),
+    "check": Verb(done_by="ci.verbs.check:check", help="style, types, arrows, budgets: everything but running it"),
+    "deploy": Verb(
+        done_by="ci.verbs.deploy:deploy",
+        help="bring an environment to what the programs declare; safe to repeat",
+        options=(_STACK, Option(flag="--dry", switch=True, help="show what would change, change nothing")),
+    ),
+    "destroy": Verb(
+        done_by="ci.verbs.destroy:destroy",
+        help="remove what the stacks made; data is kept unless --data",
+        options=(_STACK, Option(flag="--data", switch=True, help="remove the data too, after a typed confirmation")),
+    ),
+    "doctor": Verb(done_by="ci.verbs.doctor:doctor", help="what this machine has, and what is missing"),
+    "logs": Verb(
+        done_by="ci.verbs.operate:logs",
+        help="show what services wrote",
+        options=(
+            _SERVICE,
+            Option(flag="--follow", switch=True, help="go on showing until ^C"),
+            Option(flag="--lines", default="40", metavar="N", help="how many lines of each (default 40)"),
+        ),
+    ),
+    "new-service": Verb(
+        done_by="ci.verbs.scaffold:new_service",
+        help="make the folder of a new service, ready to deploy",
+        options=(Option(flag="--name", metavar="NAME", help="lower-case letters and digits"),),
+    ),
+    "report": Verb(
+        done_by="ci.verbs.pipelines:report",
+        help="render the weekly sales report and open it",
+        options=(
+            Option(flag="--week", metavar="WEEK", help="such as 2026-W47 (default: the last complete week)"),
+            Option(flag="--no-open", switch=True, help="do not open a browser"),
+        ),
+    ),
+    "restart": Verb(done_by="ci.verbs.operate:restart", help="restart a service", options=(_SERVICE,)),
+    "run": Verb(
+        done_by="ci.verbs.pipelines:run",
+        help="run a pipeline now, for a day, a week or a range",
+        options=(
+            Option(flag="--pipeline", metavar="NAME", help="such as collect_shop"),
+            Option(flag="--day", metavar="DAY", help="such as 2026-11-16"),
+            Option(flag="--week", metavar="WEEK", help="such as 2026-W47"),
+            Option(flag="--from", metavar="DAY", help="the first day of a range"),
+            Option(flag="--to", metavar="DAY", help="the last day of a range"),
+        ),
+    ),
+    "setup": Verb(done_by="ci.verbs.doctor:setup", help="install what is missing; every verb does it by itself"),
+    "status": Verb(done_by="ci.verbs.status:status", help="what runs, how healthy it is, how fresh the data is"),
+    "test": Verb(
+        done_by="ci.verbs.test:test",
+        help="run the tests: unit, with real parts, end to end",
+        options=(
+            _SERVICE,
+            Option(flag="--fast", switch=True, help="unit tests only"),
+        ),
+    ),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
+    top = argparse.ArgumentParser(prog="python -m ci", description="The leandata platform's command line.")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, verb in sorted(VERBS.items()):
+        sub = verbs.add_parser(name, help=verb.help, description=f"{verb.help[0].upper()}{verb.help[1:]}.")
+        sub.add_argument("--env", default=os.environ.get("ENV") or "local", help="the environment (default: local)")
+        sub.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+        for option in verb.options:
+            if option.switch:
+                sub.add_argument(option.flag, action="store_true", help=option.help)
+            else:
+                sub.add_argument(option.flag, default=option.default, metavar=option.metavar, help=option.help)
+    return top
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the command line says; 0 when it was done, 1 when not, after one clear line."""
+    options = parser().parse_args(arguments)
+    os.environ["LEANDATA_ENV"] = options.env
+    module, _, function = VERBS[options.verb].done_by.partition(":")
+    try:
+        act: Callable[[Options], int] = getattr(importlib.import_module(module), function)
+        return act(options)
+    except (LeandataError, SetupError) as error:
+        return fail(str(error), as_json=options.json)
+    except KeyboardInterrupt:
+        return fail("interrupted", as_json=options.json)
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        return fail(f"{error.strerror or error}{place}", as_json=options.json)
+
+
+def fail(text: str, *, as_json: bool) -> int:
+    """Say why it was not done."""
+    if as_json:
+        emit({"error": text})
+    else:
+        print(f"error: {text}", file=sys.stderr)
+    return 1
+
+
+def emit(answer: dict[str, Any]) -> None:
+    """Print an answer for machines: versioned and sorted."""
+    print(json.dumps({"version": 1, **answer}, indent=2, sort_keys=True, default=str))

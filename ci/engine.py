@@ -1,0 +1,201 @@
+"""One stack on the real Pulumi engine: its backend, its program in this process, its operations."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pulumi.automation as auto
+from infra.environment import Environment
+from leandata.errors import LeandataError
+from pulumi.automation._stack import UpdateSummary
+from pulumi.automation._stack import StackInitMode
+
+from ci.command import Command
+from ci.events import Log
+from ci.graph import StackInfo
+from ci.locks import hold
+
+_HISTORY_KEPT = 20
+
+
+class EngineError(LeandataError):
+    """An operation of the engine failed; `problems` has one line for each resource that did."""
+
+    def __init__(self, what: str, *, problems: list[str]) -> None:
+        super().__init__(what)
+        self.problems = problems
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Engine:
+    """The engine of one environment: `pulumi` is the CLI, `provider_port` where our provider listens (0 = on PATH)."""
+
+    environment: Environment
+    pulumi: Path
+    provider_port: int = 0
+
+    @property
+    def folder(self) -> Path:
+        return self.environment.state / "engine"
+
+    def prepare(self) -> None:
+        """Make the backend's folders and the passphrase, once."""
+        for part in ("backend", "home", "work"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+        if not self.passphrase.exists():
+            self.passphrase.touch(mode=0o600)
+            self.passphrase.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+
+    @property
+    def passphrase(self) -> Path:
+        return self.folder / "passphrase"
+
+    def checkpoint(self, stack: str) -> Path:
+        """The file that holds the stack's state."""
+        return self.folder / "backend" / ".pulumi" / "stacks" / stack / f"{self.environment.name}.json"
+
+    def resources(self, stack: str) -> list[dict[str, Any]]:
+        """The resources in the stack's state; empty when it was never deployed."""
+        return self._latest(stack).get("resources") or []
+
+    def outputs(self, stack: str) -> dict[str, Any]:
+        """The stack's outputs, from its state. They hold no secrets: programs handle references only."""
+        roots = [found for found in self.resources(stack) if found["type"] == "pulumi:pulumi:Stack"]
+        return dict(roots[0].get("outputs") or {}) if roots else {}
+
+    def _latest(self, stack: str) -> dict[str, Any]:
+        try:
+            state = json.loads(self.checkpoint(stack).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise LeandataError(f"the state of {stack} is damaged", where=str(self.checkpoint(stack))) from error
+        return state.get("checkpoint", {}).get("latest") or {}
+
+    @contextmanager
+    def opened(self, info: StackInfo) -> Iterator[OpenStack]:
+        """The stack, locked for us; what a killed deployment left is cleared first."""
+        self.prepare()
+        lock = self.folder / "locks" / f"{info.name}.lock"
+        with hold(lock, what=f"the stack {info.name}") as held:
+            stack = OpenStack(engine=self, info=info, inner=self._select(info, lock=held.fileno()))
+            stack.recover()
+            yield stack
+            self._prune(info.name)
+
+    def unlocked(self, info: StackInfo) -> OpenStack:
+        """The stack for a look at it: previews take no lock."""
+        self.prepare()
+        return OpenStack(engine=self, info=info, inner=self._select(info, lock=None))
+
+    def _select(self, info: StackInfo, *, lock: int | None) -> auto.Stack:
+        work = self.folder / "work" / info.name
+        work.mkdir(parents=True, exist_ok=True)
+        backend = auto.ProjectBackend(url=f"file://{self.folder / 'backend'}")
+        workspace = auto.LocalWorkspace(
+            work_dir=str(work),
+            pulumi_home=str(self.folder / "home"),
+            program=_program(info),
+            env_vars=self._variables(),
+            secrets_provider="passphrase",
+            project_settings=auto.ProjectSettings(name=info.name, runtime="python", backend=backend),
+            pulumi_command=Command(self.pulumi, lock=lock),
+        )
+        if not self.checkpoint(info.name).exists():
+            workspace.create_stack(self.environment.name)
+        stack = _Lean.__new__(_Lean)
+        stack.name, stack.workspace, stack._mode = self.environment.name, workspace, StackInitMode.SELECT  # pyright: ignore
+        return stack
+
+    def _variables(self) -> dict[str, str]:
+        variables = {
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase),
+            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "1",
+            "PULUMI_HOME": str(self.folder / "home"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        }
+        if self.provider_port:
+            variables["PULUMI_DEBUG_PROVIDERS"] = f"machine:{self.provider_port}"
+        return variables
+
+    def _prune(self, stack: str) -> None:
+        """Keep the newest entries of the history: each is a whole copy of the state."""
+        history = self.folder / "backend" / ".pulumi" / "history" / stack / self.environment.name
+        files = sorted(history.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in files[_HISTORY_KEPT * 2 :]:
+            old.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenStack:
+    """A stack that operations can be run on."""
+
+    engine: Engine
+    info: StackInfo
+    inner: auto.Stack
+
+    def recover(self) -> None:
+        """Clear what a killed deployment left. We hold the lock, so nobody of that deployment is alive."""
+        environment = self.engine.environment
+        folder = self.engine.folder / "backend" / ".pulumi" / "locks" / "organization" / self.info.name
+        for stale in (folder / environment.name).glob("*.json"):
+            stale.unlink()
+        if self.engine._latest(self.info.name).get("pending_operations"):
+            self._run(lambda log: self.inner.refresh(clear_pending_creates=True, on_event=log.take), Log())
+
+    def up(self, log: Log) -> None:
+        """Bring the world to the program; drift is found and mended on the way. Raises EngineError."""
+        self._run(lambda events: self.inner.up(refresh=True, on_event=events.take, message=_commit()), log)
+
+    def preview(self, log: Log) -> None:
+        """What `up` would do. Raises EngineError."""
+        self._run(lambda events: self.inner.preview(on_event=events.take), log)
+
+    def destroy(self, log: Log) -> None:
+        """Remove what the stack made, and the stack. Raises EngineError."""
+        self._run(lambda events: self.inner.destroy(on_event=events.take, remove=True), log)
+
+    def _run(self, act: Callable[[Log], Any], log: Log) -> None:
+        try:
+            act(log)
+        except auto.errors.CommandError as error:
+            problems = log.problems or [_last_line(str(error))]
+            raise EngineError(f"the stack {self.info.name} failed", problems=problems) from None
+
+
+class _Lean(auto.Stack):
+    """Without the three calls of the CLI that follow each operation: they cost more than the operation."""
+
+    def outputs(self) -> Any:
+        return {}
+
+    def info(self, show_secrets: bool = True) -> Any:  # noqa: FBT001, FBT002 - as the base class has it
+        del show_secrets
+        return UpdateSummary("update", datetime.now(), "", {}, {}, "succeeded")
+
+
+def _program(info: StackInfo) -> Callable[[], None]:
+    def program() -> None:
+        importlib.import_module(info.module).program()
+
+    return program
+
+
+def _commit() -> str:
+    return os.environ.get("LEANDATA_COMMIT", "")
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip().startswith("error:")]
+    return (lines[-1] if lines else "the engine gave no reason").removeprefix("error:").strip()[:500]

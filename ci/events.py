@@ -1,0 +1,87 @@
+"""What the engine says while it works, condensed: what was done, and one clear line for each failure.
+
+Raw engine errors are never shown: check failures and plan violations print secrets in plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+_QUIET = frozenset({"same", "refresh", "read", "discard"})
+_SHOWN = frozenset({"create", "update", "delete", "replace"})
+_SECRET = re.compile(r"\{&\{.*?\}\}")
+_NOISE = ("update failed", "preview failed", "destroy failed", "resource", "failed with an unhandled exception")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One thing that is done: `op` is create, update, delete or replace; `changed` names properties, sorted."""
+
+    op: str
+    type: str
+    name: str
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Log:
+    """The events of one operation as they come in; `finished` counts resources, `problems` are one-liners."""
+
+    steps: list[Step] = field(default_factory=list[Step])
+    problems: list[str] = field(default_factory=list[str])
+    finished: int = 0
+    current: str = ""
+
+    def take(self, event: Any) -> None:
+        """Note one engine event."""
+        if event.resource_pre_event is not None:
+            self._started(event.resource_pre_event.metadata)
+        elif event.res_outputs_event is not None:
+            self.finished += not _ours(event.res_outputs_event.metadata.type)
+        elif event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
+            line = condense(event.diagnostic_event.message, urn=event.diagnostic_event.urn or "")
+            if line and line not in self.problems:
+                self.problems.append(line)
+
+    def counts(self) -> dict[str, int]:
+        """How many things were done, by what was done, sorted."""
+        return dict(sorted(Counter(step.op for step in self.steps).items()))
+
+    def _started(self, metadata: Any) -> None:
+        op = str(getattr(metadata.op, "value", metadata.op))
+        if _ours(metadata.type):
+            return
+        name = metadata.urn.rpartition("::")[2]
+        if op not in _QUIET:
+            self.current = name
+        if op in _SHOWN:
+            names = tuple(sorted(metadata.detailed_diff or {}))
+            self.steps.append(Step(op=op, type=metadata.type.rpartition(":")[2], name=name, changed=names))
+
+
+def condense(message: str, *, urn: str) -> str:
+    """An engine error as one line that names its resource; "" for one that only repeats others."""
+    text = " ".join(_SECRET.sub("[secret]", re.sub(r"<\{%[^%]*%\}>", "", message)).split())
+    text = re.sub(r"^(error: )+", "", text)
+    text = re.sub(r"^.*?rpc error: code = \w+ desc = ", "", text)
+    text = re.sub(r"^(\d+ error occurred: )?\* ", "", text)
+    text = re.sub(r"^resource partially created but read failed.*?: ", "", text)
+    name = urn.rpartition("::")[2]
+    if not text or any(text.lower().startswith(noise) for noise in _NOISE) and not name:
+        return ""
+    if "Traceback (most recent call last)" in message:
+        text = _last_of_traceback(message)
+    return f"{name}: {text}"[:900] if name and not urn.endswith("::pulumi:pulumi:Stack") else text[:900]
+
+
+def _last_of_traceback(message: str) -> str:
+    lines = [line for line in message.strip().splitlines() if line and not line.startswith((" ", "\t"))]
+    last = lines[-1] if lines else "the program failed"
+    return re.sub(r"^[\w.]*?(\w*Error|\w*Exception): ", "", last)
+
+
+def _ours(type_: str) -> bool:
+    return type_.startswith(("pulumi:", "leandata:"))
