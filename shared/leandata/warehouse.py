@@ -123,6 +123,7 @@ class Warehouse:
         expected = sum(manifest.rows for manifest in slices.values())
         files = [file for manifest in slices.values() for file in manifest.files]
         where = slice_condition(list(slices))
+        self.execute(f"USE SCHEMA {dataset.warehouse_table.rpartition('.')[0]}")  # COPY needs a current schema
         self.execute("BEGIN")
         try:
             self.execute(f"DELETE FROM {dataset.warehouse_table}{where}")

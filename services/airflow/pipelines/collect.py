@@ -1,0 +1,182 @@
+"""Collect the shop's orders into the lake by day, and load what was collected into the warehouse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from leandata.clock import days
+from leandata.database import Connection, connect
+from leandata.datasets import Dataset, dataset
+from leandata.errors import DatabaseError
+from leandata.lake import Lake, Manifest
+from leandata.settings import Settings
+from leandata.tables import Validation, rows_as_json, schema, validate
+from leandata.warehouse import Warehouse
+
+STAGE = "RAW.LAKE.FILES"
+_WINDOW_DAYS = 7
+_MOST_TASKS = 3
+_FEWEST_DAYS_A_TASK = 60
+_ORDERS = """
+SELECT customer_id, ordered_on, quantity, amount_usd FROM orders
+WHERE ordered_on BETWEEN %(first)s AND %(last)s OR (%(strays)s AND (ordered_on IS NULL OR ordered_on > %(today)s))
+ORDER BY ordered_on, customer_id, quantity, amount_usd
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chunk:
+    """Days that one task collects; with `strays` also the rows that belong to no day."""
+
+    days: tuple[date, ...]
+    strays: bool = False
+
+
+def plan(
+    *, known: Collection[date], first: date, today: date, since: date | None = None, until: date | None = None
+) -> list[date]:
+    """The days to collect: those the lake lacks, from the source's first to yesterday, and the last seven again.
+
+    Orders come late and are corrected, hence the seven. `since` and `until` name a range instead.
+    """
+    yesterday = today - timedelta(days=1)
+    if since or until:
+        return days(since or first, until or yesterday)
+    recent = yesterday - timedelta(days=_WINDOW_DAYS - 1)
+    return [day for day in days(first, yesterday) if day not in known or day >= recent]
+
+
+def chunks(wanted: Sequence[date], *, most: int = _MOST_TASKS, fewest_days: int = _FEWEST_DAYS_A_TASK) -> list[Chunk]:
+    """The days in a few runs of neighbours, each worth a task; the last one takes the strays as well."""
+    size = max(fewest_days, -(-len(wanted) // most))
+    parts = [tuple(wanted[start : start + size]) for start in range(0, len(wanted), size)]
+    return [Chunk(days=part, strays=part is parts[-1]) for part in parts]
+
+
+def run_name(run_id: str, *, part: int = 0, attempt: int = 1) -> str:
+    """A name for what one try of one task writes: another try writes other files."""
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", run_id).strip("-")[:80]
+    return f"{slug}.p{part}.t{attempt}"
+
+
+def source_days(settings: Settings, *, since: date | None = None, until: date | None = None) -> list[date]:
+    """The days to collect now, by what the shop holds and what the lake has. Raises DatabaseError for an empty shop."""
+    with connect(settings.shop) as connection:
+        row = connection.execute("SELECT min(ordered_on) FROM orders").fetchone()
+    if row is None or row[0] is None:
+        raise DatabaseError("the shop has no orders", where=settings.shop.database)
+    known = [day for day in Lake(settings.lake.raw).latest(dataset("shop.orders")) if day]
+    return plan(known=known, first=row[0], today=settings.today(), since=since, until=until)
+
+
+def collect(settings: Settings, chunk: Chunk, *, run: str) -> int:
+    """Read the days from the shop's replica, hold them against the contract, publish them in the lake.
+
+    Rows that break the contract go to the quarantine with their reasons; the rest is published. The rows published.
+    """
+    orders, today = dataset("shop.orders"), settings.today()
+    with connect(settings.shop) as connection:
+        table = _read(connection, chunk, today=today)
+    found = validate(orders, table, latest=today)
+    wanted = set(chunk.days)
+    slices = {day: rows for day, rows in _by_day(found.good, "ordered_on").items() if day in wanted}
+    lake = Lake(settings.lake.raw)
+    empty = schema(orders).empty_table()
+    manifests = lake.publish(orders, {day: slices.get(day, empty) for day in chunk.days}, run=run)
+    _quarantine(lake, orders.name, found, chunk, today=today, run=run)
+    return sum(manifest.rows for manifest in manifests)
+
+
+def collect_customers(settings: Settings, *, run: str) -> int:
+    """Publish all customers of the shop in the lake; the rows."""
+    customers = dataset("shop.customers")
+    with connect(settings.shop) as connection:
+        rows = connection.execute("SELECT customer_id, created_on FROM customers ORDER BY customer_id").fetchall()
+    table = pa.table({"customer_id": [row[0] for row in rows], "created_on": [row[1] for row in rows]})
+    found = validate(customers, table.cast(schema(customers)) if rows else schema(customers).empty_table())
+    return Lake(settings.lake.raw).publish(customers, {None: found.good}, run=run)[0].rows
+
+
+def load(settings: Settings) -> dict[str, int]:
+    """Bring the warehouse to what the lake publishes; the rows now in each slice that was loaded, by dataset.
+
+    A slice is loaded when the warehouse holds another run of it, so what an earlier failure left out is made good.
+    """
+    lake = Lake(settings.lake.raw)
+    loaded: dict[str, int] = {}
+    with Warehouse.connect(settings.warehouse) as warehouse:
+        for name in ("quarantine.rows", "shop.customers", "shop.orders"):
+            contract = dataset(name)
+            warehouse.ensure(contract)
+            slices = outdated(lake.latest(contract), _held(warehouse, contract))
+            loaded[name] = warehouse.load(contract, slices, stage=STAGE).rows if slices else 0
+    return loaded
+
+
+def outdated(
+    published: Mapping[date | None, Manifest], held: Mapping[date | None, tuple[str, int]]
+) -> dict[date | None, Manifest]:
+    """The slices of which the warehouse does not hold just the published rows. `held` is run and rows by day."""
+    return {
+        day: manifest
+        for day, manifest in published.items()
+        if held.get(day, ("", 0)) != ((manifest.run, manifest.rows) if manifest.rows else ("", 0))
+    }
+
+
+def _held(warehouse: Warehouse, contract: Dataset) -> dict[date | None, tuple[str, int]]:
+    day = "_dt" if contract.partition else "NULL"
+    rows = warehouse.query(
+        f"SELECT {day} AS dt, MIN(_run) AS first_run, MAX(_run) AS last_run, COUNT(*) AS n"
+        f" FROM {contract.warehouse_table} GROUP BY {'_dt' if contract.partition else '1'}"
+    )
+    return {
+        row["dt"]: (row["first_run"] if row["first_run"] == row["last_run"] else "several", int(row["n"]))
+        for row in rows
+    }
+
+
+def _read(connection: Connection, chunk: Chunk, *, today: date) -> pa.Table:
+    """The rows as the source gives them: types are judged later, by the contract."""
+    span = {"first": chunk.days[0], "last": chunk.days[-1], "strays": chunk.strays, "today": today}
+    rows = connection.execute(_ORDERS, span).fetchall()
+    contract = dataset("shop.orders")
+    columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in contract.columns]
+    fields = {field.name: field.type for field in schema(contract)}
+    arrays = [
+        pa.array(column, fields[name.name]) for name, column in zip(contract.columns, columns, strict=True)
+    ]
+    return pa.table(arrays, names=[column.name for column in contract.columns])
+
+
+def _by_day(table: pa.Table, column: str) -> dict[date, pa.Table]:
+    """The table cut where the day changes: it is sorted by day, so each slice is a view and nothing is copied."""
+    values = table[column].to_pylist()
+    starts = [index for index in range(len(values)) if index == 0 or values[index] != values[index - 1]]
+    ends = [*starts[1:], len(values)]
+    return {values[start]: table.slice(start, end - start) for start, end in zip(starts, ends, strict=True)}
+
+
+def _quarantine(lake: Lake, name: str, found: Validation, chunk: Chunk, *, today: date, run: str) -> None:
+    """Publish the bad rows of each day; a day that had some and has none now gets an empty slice."""
+    contract = dataset("quarantine.rows")
+    held = [day for day, manifest in lake.latest(contract).items() if day in chunk.days and manifest.rows]
+    places = [day if day in chunk.days else today for day in found.bad["ordered_on"].to_pylist()]
+    slices: dict[date | None, pa.Table] = {day: schema(contract).empty_table() for day in held}
+    rows = pa.table(
+        {
+            "dataset": pa.array([name] * len(places), pa.string()),
+            "reason": pa.array(found.reasons, pa.string()),
+            "row_json": pa.array(rows_as_json(found.bad), pa.string()),
+        },
+        schema=schema(contract),
+    )
+    for day in sorted(set(places)):
+        slices[day] = rows.filter(pc.equal(pa.array(places, pa.date32()), pa.scalar(day, pa.date32())))
+    lake.publish(contract, slices, run=run)

@@ -1,0 +1,25 @@
+"""What every DAG has: its owner, retries, and a mail to the owner when a task has failed for good."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Asset
+
+from pipelines.failure import mail_owner
+
+RAW = Asset("leandata://raw/shop")
+MARTS = Asset("leandata://marts/sales")
+SERVING = Asset("leandata://serving/sales")
+FEATURES = Asset("leandata://marts/features")
+
+DEFAULTS: dict[str, Any] = {
+    "owner": "data-team",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=5),
+    "execution_timeout": timedelta(minutes=30),
+    "on_failure_callback": mail_owner,
+}

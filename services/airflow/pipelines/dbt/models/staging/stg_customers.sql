@@ -1,0 +1,4 @@
+select
+    customer_id,
+    created_on
+from {{ source('shop', 'customers') }}

@@ -1,0 +1,15 @@
+-- To the cent: what was loaded is what is reported, by day, by week and by customer.
+with totals as (
+    select 'raw' as layer, sum(amount_usd) as revenue, count(*) as orders from {{ source('shop', 'orders') }}
+    union all
+    select 'daily' as layer, sum(revenue) as revenue, sum(orders) as orders from {{ ref('daily_sales') }}
+    union all
+    select 'weekly' as layer, sum(revenue) as revenue, sum(orders) as orders from {{ ref('weekly_sales') }}
+    union all
+    select 'customers' as layer, sum(revenue) as revenue, sum(orders) as orders from {{ ref('customers') }}
+)
+
+select layer, revenue, orders
+from totals
+where revenue <> (select revenue from totals where layer = 'raw')
+    or orders <> (select orders from totals where layer = 'raw')

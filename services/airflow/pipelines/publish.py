@@ -1,0 +1,64 @@
+"""Publish marts to the serving database, and features computed on Dask to both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import date
+
+import pyarrow as pa
+from leandata import compute, serving
+from leandata.database import connect
+from leandata.datasets import dataset
+from leandata.lake import Lake
+from leandata.settings import Settings
+from leandata.warehouse import Warehouse
+
+from pipelines.transform import collected_until
+
+MARTS = ("sales.customers", "sales.daily_sales", "sales.weekly_sales")
+_FEATURES = "features.customer_features"
+_STAGE = "MARTS.LAKE.FILES"
+_TASK = "tasks.features:build"
+
+
+def publish(settings: Settings, names: Collection[str] = MARTS, *, version: str) -> dict[str, int]:
+    """Put these marts in place of what is served; rows by dataset. Readers never see half of one."""
+    until = collected_until(settings)
+    published: dict[str, int] = {}
+    with Warehouse.connect(settings.warehouse) as warehouse, connect(settings.serving) as connection:
+        for name in sorted(names):
+            contract = dataset(name)
+            table = warehouse.table(contract)
+            rows = serving.publish(connection, contract, table, version=version, data_until=until)
+            connection.commit()
+            published[name] = rows
+    return published
+
+
+def version_name(run_id: str) -> str:
+    """A run's name as a version: short, lower case."""
+    return re.sub(r"[^a-z0-9]+", "_", run_id.lower()).strip("_")[-40:].strip("_")
+
+
+def features(settings: Settings, *, run: str, version: str) -> int:
+    """Compute customer features on Dask from the lake, load them as a mart, and publish them; the rows."""
+    contract, as_of = dataset(_FEATURES), collected_until(settings)
+    raw = Lake(settings.lake.raw)
+    files = [file for manifest in raw.latest(dataset("shop.orders")).values() for file in manifest.files]
+    with compute.connect(settings.dask) as cluster:
+        table: pa.Table = compute.function(_TASK)(cluster, lake_url=settings.lake.raw, files=files, as_of=as_of)
+    return load_features(settings, table, contract_name=contract.name, as_of=as_of, run=run, version=version)
+
+
+def load_features(
+    settings: Settings, table: pa.Table, *, contract_name: str, as_of: date, run: str, version: str
+) -> int:
+    """Put a table of features into the curated lake, the warehouse and the serving database; the rows."""
+    contract = dataset(contract_name)
+    manifests = Lake(settings.lake.curated).publish(contract, {None: table}, run=run)
+    with Warehouse.connect(settings.warehouse) as warehouse, connect(settings.serving) as connection:
+        rows = warehouse.load(contract, {None: manifests[0]}, stage=_STAGE).rows
+        serving.publish(connection, contract, table, version=version, data_until=as_of)
+        connection.commit()
+    return rows

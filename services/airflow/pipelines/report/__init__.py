@@ -1,0 +1,1 @@
+"""The weekly sales report: figures, chart, mail."""
