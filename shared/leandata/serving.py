@@ -108,13 +108,16 @@ def freshness(connection: Connection) -> list[Freshness]:
     """What is published, by dataset; empty before anything was."""
     if not _exists(connection, "freshness"):
         return []
-    rows = connection.execute(
-        "SELECT dataset, version, rows, data_until, published_at FROM serving.freshness ORDER BY dataset"
-    ).fetchall()
+    rows = connection.execute(freshness_sql()).fetchall()  # pyright: ignore[reportArgumentType]
     return [
         Freshness(dataset=name, version=version, rows=count, data_until=until, published_at=published)
         for name, version, count, until, published in rows
     ]
+
+
+def freshness_sql() -> str:
+    """The query behind `freshness`."""
+    return "SELECT dataset, version, rows, data_until, published_at FROM serving.freshness ORDER BY dataset"
 
 
 def weekly_sales_sql() -> str:

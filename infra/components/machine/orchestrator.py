@@ -110,7 +110,7 @@ def _secrets(
     connection = RenderedSecret(
         "airflow-database",
         stack=stack,
-        template=f"postgresql+psycopg2://airflow:{{password}}@{server.address}/airflow",
+        template=f"postgresql+psycopg://airflow:{{password}}@{server.address}/airflow",
         secrets={"password": database_password},
         parent=parent,
     )
@@ -119,7 +119,9 @@ def _secrets(
         option: Secret(f"airflow-{option.split('__')[1].replace('_', '-')}", stack=stack, kind=kind, parent=parent)
         for option, kind in kinds.items()
     }
-    paths = {option: secret.path for option, secret in made.items()} | {"database__sql_alchemy_conn": connection.path}
+    paths = {option: secret.path for option, secret in made.items()}
+    # psycopg does both; Airflow would look for asyncpg by itself.
+    paths |= {f"database__sql_alchemy_conn{suffix}": connection.path for suffix in ("", "_async")}
     commands: dict[str, pulumi.Input[str]] = {
         f"AIRFLOW__{option.upper()}_CMD": pulumi.Output.concat("cat '", path, "'") for option, path in paths.items()
     }
