@@ -28,19 +28,25 @@ class Step:
 
 @dataclass(slots=True)
 class Log:
-    """The events of one operation as they come in; `finished` counts resources, `problems` are one-liners."""
+    """The events of one operation as they come in; `problems` are one-liners."""
 
     steps: list[Step] = field(default_factory=list[Step])
     problems: list[str] = field(default_factory=list[str])
-    finished: int = 0
+    seen: set[str] = field(default_factory=set[str])
     current: str = ""
+
+    @property
+    def finished(self) -> int:
+        """How many resources were looked at."""
+        return len(self.seen)
 
     def take(self, event: Any) -> None:
         """Note one engine event."""
         if event.resource_pre_event is not None:
             self._started(event.resource_pre_event.metadata)
         elif event.res_outputs_event is not None:
-            self.finished += not _ours(event.res_outputs_event.metadata.type)
+            if not _ours(event.res_outputs_event.metadata.type):
+                self.seen.add(event.res_outputs_event.metadata.urn)
         elif event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
             line = condense(event.diagnostic_event.message, urn=event.diagnostic_event.urn or "")
             if line and line not in self.problems:

@@ -106,8 +106,8 @@ class Supervisor:
     def shutdown(self) -> None:
         """Stop every process and supervisord itself; nothing that carries the marker is left."""
         if self.alive():
+            self.stop_all()
             with contextlib.suppress(OSError, xmlrpc.client.Error):
-                self._call("stopAllProcesses", True)
                 self._call("shutdown")
             self._wait_until_gone()
         self.sweep()
@@ -168,16 +168,16 @@ class Supervisor:
         self._call("startProcess", name, False)
 
     def stop_all(self) -> None:
-        """Stop every process, those that need others first; supervisord itself goes on."""
-        with contextlib.suppress(OSError, xmlrpc.client.Error):
-            self._call("stopAllProcesses", True)
-
-    def start_all(self) -> None:
-        """Start every process that was stopped by hand."""
-        for status in self.status():
-            if status.state in ("STOPPED", "EXITED", "FATAL"):
-                with contextlib.suppress(xmlrpc.client.Fault):
-                    self._call("startProcess", status.name, False)
+        """Stop every process, those that need others before those; supervisord itself goes on."""
+        levels: dict[float, list[str]] = {}
+        for name in self.names():
+            levels.setdefault((self.specification(name) or {}).get("priority", 0), []).append(name)
+        for _, names in sorted(levels.items(), reverse=True):
+            for name in names:
+                with contextlib.suppress(OSError, xmlrpc.client.Error):
+                    self._call("stopProcess", name, False)
+            while any(status.state == "STOPPING" for status in self.status()):
+                time.sleep(0.05)
 
     def status(self) -> list[ProcessStatus]:
         """Every process, by name; empty when supervisord does not run."""

@@ -10,6 +10,8 @@ from infra.components.service import Program, Task
 from infra.components.stack import Stack
 from infra.provider import resources as machine
 
+_PRIORITY = 500  # supervisord starts lower numbers first and stops them last; PostgreSQL has 100
+
 
 def make_process(
     parent: pulumi.Resource, *, stack: Stack, program: Program, needs: Sequence[pulumi.Resource]
@@ -25,6 +27,7 @@ def make_process(
         health=_health(stack, program),
         start_timeout=manifest.start_timeout,
         memory_limit=manifest.memory,
+        priority=_PRIORITY + len(program.start_after),
         triggers=dict(program.triggers),
         opts=stack.options(parent=parent, needs=list(needs)),
     )

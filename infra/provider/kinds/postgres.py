@@ -197,14 +197,15 @@ class PostgresGrants(Kind):
                 "REVOKE SELECT ON ALL TABLES IN SCHEMA {schema} FROM {role}",
                 "REVOKE USAGE ON SCHEMA {schema} FROM {role}",
                 "REVOKE CONNECT ON DATABASE {database} FROM {role}",
+                seconds=0.0,
             )
 
     @staticmethod
-    def _apply(inputs: Properties, *statements: str) -> None:
+    def _apply(inputs: Properties, *statements: str, seconds: float = _CONNECT_SECONDS) -> None:
         from psycopg import sql
 
         names = {part: sql.Identifier(inputs[part]) for part in ("database", "schema", "role", "owner")}
-        with connect(inputs["server"], database=inputs["database"]) as connection:
+        with connect(inputs["server"], database=inputs["database"], seconds=seconds) as connection:
             for statement in statements:
                 connection.execute(sql.SQL(statement).format(**names))
 
