@@ -1,0 +1,49 @@
+"""`test`: one pytest run over what was asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+from infra.environment import ROOT
+from leandata.errors import LeandataError
+
+from ci.cli import Options
+
+BROWSERS = ("chromium", "google-chrome", "chromium-browser")
+
+
+def test(options: Options) -> int:
+    """Run pytest; its exit code."""
+    places = folders(options.service)
+    if not options.fast:
+        _browser()
+    command = [sys.executable, "-m", "pytest", *places]
+    command += ["-m", "not integration and not e2e"] if options.fast else []
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, check=False).returncode
+
+
+def folders(service: str) -> list[str]:
+    """Where the tests of a service lie; those of everything for ""."""
+    if not service:
+        return []
+    known = sorted(path.parent.name for path in (ROOT / "services").glob("*/tests"))
+    if service not in known:
+        raise LeandataError(f"no service {service!r}", hint=f"SERVICE is one of: {', '.join(known)}")
+    return [f"services/{service}/tests"]
+
+
+def _browser() -> None:
+    """Browser tests need Chromium: installed from Debian's packages where that is possible, else they are skipped."""
+    if any(map(shutil.which, BROWSERS)):
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        print("test: installing chromium from Debian's packages", flush=True)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
+            subprocess.run(command, check=False, env=environ, **quiet)
+    if not any(map(shutil.which, BROWSERS)):
+        print("test: Chromium is missing, browser tests are skipped. Install it: apt-get install chromium", flush=True)
