@@ -25,7 +25,7 @@ def main() -> int:
     if not inside:
         python = str(interpreter())
         os.chdir(ROOT)
-        os.execv(python, [python, "-m", "ci", *sys.argv[1:]])
+        os.execv(python, [python, "-m", "ci", *sys.argv[1:]])  # noqa: S606
     from ci.cli import run
 
     return run(sys.argv[1:])

@@ -18,7 +18,7 @@ import sys
 import time
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,7 +97,7 @@ def _step(name: str, act: Callable[[], str]) -> str:
 
 
 @contextlib.contextmanager
-def _only_one() -> Iterator[None]:
+def _only_one() -> Generator[None]:
     folder = cache()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,11 +180,22 @@ def _install_pulumi(root: Path, place: Path) -> bool:
 
 
 def _build_pulumi(go: str, root: Path, target: Path) -> str:
-    print("setup: building Pulumi from Go modules, once for this machine (about 4 minutes)", file=sys.stderr, flush=True)
+    print(
+        "setup: building Pulumi from Go modules, once for this machine (about 4 minutes)", file=sys.stderr, flush=True
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     flags = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI}"
     scratch = target.with_name(f"pulumi.{os.getpid()}.new")
-    command = [go, "build", "-trimpath", "-ldflags", flags, "-o", str(scratch), "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"]
+    command = [
+        go,
+        "build",
+        "-trimpath",
+        "-ldflags",
+        flags,
+        "-o",
+        str(scratch),
+        "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    ]
     environ = {**os.environ, "CGO_ENABLED": "0"}
     result = subprocess.run(
         command, cwd=root / "infra" / "engine", env=environ, capture_output=True, text=True, check=False

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leandata.errors import LeandataError
-
 from ci.bootstrap import SetupError
+from leandata.errors import LeandataError
 
 Options = argparse.Namespace
 

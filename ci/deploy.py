@@ -5,18 +5,17 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from leandata.errors import LeandataError
-
 from ci.command import Command
 from ci.engine import Engine, EngineError, OpenStack
 from ci.events import Log
 from ci.graph import StackInfo
+from leandata.errors import LeandataError
 
 _AT_A_TIME = 2
 
@@ -57,9 +56,7 @@ def run_all(
 
     A second stack is never begun before those it waits for are done. The runs, by name.
     """
-    runs = {
-        name: StackRun(info=info, expected=len(engine.resources(name))) for name, info in sorted(stacks.items())
-    }
+    runs = {name: StackRun(info=info, expected=len(engine.resources(name))) for name, info in sorted(stacks.items())}
     waits = _waits(stacks, reverse=reverse)
     pending: dict[Future[None], str] = {}
     stop = threading.Event()
@@ -97,7 +94,7 @@ def _one(engine: Engine, run: StackRun, act: Act, watcher: Watcher, *, locked: b
         run.state, run.problems = "failed", error.problems
     except LeandataError as error:
         run.state, run.problems = "failed", [str(error)]
-    except Exception as error:  # a bug of ours is shown as one line as well; its traceback is in the log
+    except Exception as error:  # noqa: BLE001 - a bug of ours is shown as one line as well; its traceback is in the log
         run.state, run.problems = "failed", [f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"]
     run.seconds = time.monotonic() - run.started
     watcher.changed(run)
@@ -119,7 +116,7 @@ def _startable(runs: Mapping[str, StackRun], waits: Mapping[str, set[str]], *, s
 
 
 @contextmanager
-def _interrupts(stop: threading.Event) -> Iterator[None]:
+def _interrupts(stop: threading.Event) -> Generator[None]:
     """^C ends the running operations gently; nothing new is begun."""
 
     def interrupted(number: int, frame: Any) -> None:

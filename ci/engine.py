@@ -7,23 +7,22 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pulumi.automation as auto
-from infra.environment import Environment
-from leandata.errors import LeandataError
-from pulumi.automation._stack import UpdateSummary
-from pulumi.automation._stack import StackInitMode
+from pulumi.automation._stack import StackInitMode, UpdateSummary
 
 from ci.command import Command
 from ci.events import Log
 from ci.graph import StackInfo
 from ci.locks import hold
+from infra.environment import Environment
+from leandata.errors import LeandataError
 
 _HISTORY_KEPT = 20
 
@@ -66,14 +65,15 @@ class Engine:
 
     def resources(self, stack: str) -> list[dict[str, Any]]:
         """The resources in the stack's state; empty when it was never deployed."""
-        return self._latest(stack).get("resources") or []
+        return self.state(stack).get("resources") or []
 
     def outputs(self, stack: str) -> dict[str, Any]:
         """The stack's outputs, from its state. They hold no secrets: programs handle references only."""
         roots = [found for found in self.resources(stack) if found["type"] == "pulumi:pulumi:Stack"]
         return dict(roots[0].get("outputs") or {}) if roots else {}
 
-    def _latest(self, stack: str) -> dict[str, Any]:
+    def state(self, stack: str) -> dict[str, Any]:
+        """The stack's state as the engine keeps it; empty when it was never deployed. Raises LeandataError."""
         try:
             state = json.loads(self.checkpoint(stack).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -83,7 +83,7 @@ class Engine:
         return state.get("checkpoint", {}).get("latest") or {}
 
     @contextmanager
-    def opened(self, info: StackInfo) -> Iterator[OpenStack]:
+    def opened(self, info: StackInfo) -> Generator[OpenStack]:
         """The stack, locked for us; what a killed deployment left is cleared first."""
         self.prepare()
         lock = self.folder / "locks" / f"{info.name}.lock"
@@ -113,9 +113,7 @@ class Engine:
         )
         if not self.checkpoint(info.name).exists():
             workspace.create_stack(self.environment.name)
-        stack = _Lean.__new__(_Lean)
-        stack.name, stack.workspace, stack._mode = self.environment.name, workspace, StackInitMode.SELECT  # pyright: ignore
-        return stack
+        return _Lean.existing(self.environment.name, workspace)
 
     def _variables(self) -> dict[str, str]:
         variables = {
@@ -151,7 +149,7 @@ class OpenStack:
         folder = self.engine.folder / "backend" / ".pulumi" / "locks" / "organization" / self.info.name
         for stale in (folder / environment.name).glob("*.json"):
             stale.unlink()
-        if self.engine._latest(self.info.name).get("pending_operations"):
+        if self.engine.state(self.info.name).get("pending_operations"):
             self._run(lambda log: self.inner.refresh(clear_pending_creates=True, on_event=log.take), Log())
 
     def up(self, log: Log) -> None:
@@ -177,12 +175,19 @@ class OpenStack:
 class _Lean(auto.Stack):
     """Without the three calls of the CLI that follow each operation: they cost more than the operation."""
 
+    @classmethod
+    def existing(cls, name: str, workspace: auto.LocalWorkspace) -> _Lean:
+        """The stack without `pulumi stack select`: every call of ours names it."""
+        stack = cls.__new__(cls)
+        stack.name, stack.workspace, stack._mode = name, workspace, StackInitMode.SELECT  # pyright: ignore
+        return stack
+
     def outputs(self) -> Any:
         return {}
 
     def info(self, show_secrets: bool = True) -> Any:  # noqa: FBT001, FBT002 - as the base class has it
         del show_secrets
-        return UpdateSummary("update", datetime.now(), "", {}, {}, "succeeded")
+        return UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
 
 
 def _program(info: StackInfo) -> Callable[[], None]:

@@ -76,7 +76,7 @@ def condense(message: str, *, urn: str) -> str:
     text = re.sub(r"^(\d+ error occurred: )?\* ", "", text)
     text = re.sub(r"^resource partially created but read failed.*?: ", "", text)
     name = urn.rpartition("::")[2]
-    if not text or any(text.lower().startswith(noise) for noise in _NOISE) and not name:
+    if not text or (any(text.lower().startswith(noise) for noise in _NOISE) and not name):
         return ""
     if "Traceback (most recent call last)" in message:
         text = _last_of_traceback(message)

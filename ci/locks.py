@@ -8,7 +8,7 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -16,20 +16,24 @@ from typing import IO
 from leandata.errors import LeandataError
 
 
-class Locked(LeandataError):
+class LockedError(LeandataError):
     """Somebody else works on the stack now."""
 
 
 @contextlib.contextmanager
-def hold(path: Path, *, what: str) -> Iterator[IO[str]]:
-    """Hold the lock at `path`; raises Locked with who holds it since when. The file is inherited by child processes,
-    so it is free only when no process of that deployment is alive."""
+def hold(path: Path, *, what: str) -> Generator[IO[str]]:
+    """Hold the lock at `path`; raises LockedError with who holds it since when.
+
+    The file is inherited by child processes, so it is free only when no process of that deployment is alive.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Locked(describe(path.read_text(encoding="utf-8"), what=what), hint="Wait for it, then try again") from None
+            raise LockedError(
+                describe(path.read_text(encoding="utf-8"), what=what), hint="Wait for it, then try again"
+            ) from None
         lock.truncate(0)
         holder = {"pid": os.getpid(), "user": _user(), "host": socket.gethostname(), "since": _now()}
         lock.write(json.dumps(holder))

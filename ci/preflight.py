@@ -69,4 +69,6 @@ def _folder(state: Path) -> None:
             pass
     except OSError as error:
         hint = "Give yourself the right to write there, or set LEANDATA_STATE"
-        raise LeandataError(f"the state folder cannot be written: {error.strerror}", where=str(state), hint=hint) from error
+        raise LeandataError(
+            f"the state folder cannot be written: {error.strerror}", where=str(state), hint=hint
+        ) from error

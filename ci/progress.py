@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -63,7 +63,7 @@ def did(run: StackRun) -> str:
 
 
 @contextmanager
-def watching(*, quiet: bool = False) -> Iterator[Watcher]:
+def watching(*, quiet: bool = False) -> Generator[Watcher]:
     """Something that shows runs: nothing when `quiet`, live in a terminal, lines elsewhere."""
     if quiet:
         yield _Silent()

@@ -12,10 +12,10 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from leandata.errors import SettingsError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from infra.units import Duration, Size
+from leandata.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[1]
 _RESERVED_PORTS = 1024

@@ -6,10 +6,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from infra.environment import Environment
-from infra.provider.servicer import serve
-from infra.provider.supervisor import Supervisor
-
 from ci.bootstrap import pulumi_path
 from ci.cli import Options, emit
 from ci.deploy import StackRun, run_all
@@ -17,6 +13,9 @@ from ci.engine import Engine
 from ci.graph import dependents, discover, select
 from ci.preflight import demand
 from ci.progress import line, watching
+from infra.environment import Environment
+from infra.provider.servicer import serve
+from infra.provider.supervisor import Supervisor
 
 
 def deploy(options: Options) -> int:
@@ -74,9 +73,16 @@ def record(run: StackRun) -> dict[str, Any]:
 
 def look_first(engine: Engine) -> str:
     """Addresses, where the passwords are, and what to look at first; only of stacks that are deployed."""
-    outputs: dict[str, dict[str, Any]] = {name: engine.outputs(name) for name in ("airflow", "api", "dash", "foundation")}
+    outputs: dict[str, dict[str, Any]] = {
+        name: engine.outputs(name) for name in ("airflow", "api", "dash", "foundation")
+    }
     rows = [
-        ("Sales dashboard", outputs["dash"].get("url"), "user analyst, password in", outputs["dash"].get("password_file")),
+        (
+            "Sales dashboard",
+            outputs["dash"].get("url"),
+            "user analyst, password in",
+            outputs["dash"].get("password_file"),
+        ),
         ("Mailed reports", outputs["foundation"].get("mail_url"), "", None),
         ("Airflow", outputs["airflow"].get("url"), "user admin, password in", outputs["airflow"].get("password_file")),
         ("API", outputs["api"].get("url"), "key in", outputs["api"].get("key_file")),

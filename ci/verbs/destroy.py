@@ -7,11 +7,6 @@ import shutil
 import sys
 import time
 
-from infra.environment import Environment
-from infra.provider.servicer import serve
-from infra.provider.supervisor import Supervisor
-from leandata.errors import LeandataError
-
 from ci.bootstrap import pulumi_path
 from ci.cli import Options, emit
 from ci.deploy import run_all
@@ -19,6 +14,10 @@ from ci.engine import Engine
 from ci.graph import discover, select
 from ci.progress import watching
 from ci.verbs.deploy import names, record
+from infra.environment import Environment
+from infra.provider.servicer import serve
+from infra.provider.supervisor import Supervisor
+from leandata.errors import LeandataError
 
 _KEPT = ("airflow", "engine", "lake", "logs", "mail", "postgres", "reports", "secrets", "warehouse")
 

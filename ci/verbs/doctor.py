@@ -9,15 +9,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from ci import preflight
+from ci.bootstrap import PULUMI, cache, pulumi_path
+from ci.cli import Options, emit
 from infra.environment import Environment
 from infra.provider.postgres_binaries import find_pg_bin, unprivileged
 from infra.provider.supervisor import Supervisor
 from infra.units import format_size
 from leandata.errors import LeandataError
-
-from ci import preflight
-from ci.bootstrap import PULUMI, cache, pulumi_path
-from ci.cli import Options, emit
 
 _MEMORY = 4 * 2**30
 _DISK = 2 * 2**30
@@ -60,7 +59,12 @@ def _findings(environment: Environment) -> Iterator[Finding]:
 
     yield Finding(name="python", ok=True, found=f"{platform.python_version()} at {sys.executable}")
     yield Finding(name="pulumi", ok=True, found=f"{PULUMI} at {pulumi_path()}")
-    for tool, needed_for in (("git", "the commit in reports"), ("make", "the verbs"), ("uv", "set-up"), ("go", "Pulumi")):
+    for tool, needed_for in (
+        ("git", "the commit in reports"),
+        ("make", "the verbs"),
+        ("uv", "set-up"),
+        ("go", "Pulumi"),
+    ):
         place = shutil.which(tool)
         yield Finding(name=tool, ok=True, found=place or f"not on PATH (only for {needed_for})")
     memory = psutil.virtual_memory().total
@@ -75,7 +79,9 @@ def _findings(environment: Environment) -> Iterator[Finding]:
     advice = "end it, or set PORT_BASE"
     yield Finding(name="ports", ok=not problems, found="; ".join(problems) or "free, or ours", advice=advice)
     browser = shutil.which("chromium") or shutil.which("google-chrome")
-    yield Finding(name="chromium", ok=True, found=browser or "missing (only for browser tests: apt-get install chromium)")
+    yield Finding(
+        name="chromium", ok=True, found=browser or "missing (only for browser tests: apt-get install chromium)"
+    )
     yield Finding(name="user", ok=True, found="root" if os.geteuid() == 0 else str(os.geteuid()))
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from ci.cli import Options, emit
 from infra.environment import Environment
 from infra.provider import health
 from infra.provider.supervisor import Supervisor
 from leandata.errors import LeandataError
-
-from ci.cli import Options, emit
 
 _POLL_SECONDS = 0.3
 

@@ -14,13 +14,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from ci.cli import Options, emit
 from infra.environment import Environment
 from infra.provider.supervisor import Supervisor
 from leandata.clock import Week
 from leandata.errors import LeandataError
 from leandata.settings import read_secret
-
-from ci.cli import Options, emit
 
 _POLL_SECONDS = 1.0
 _ENDED = ("success", "failed")
@@ -46,7 +45,10 @@ def run(options: Options) -> int:
     elif state == "success":
         print(f"{options.pipeline} succeeded; what follows from its data has been started.")
     else:
-        print(f"error: {options.pipeline} failed; see {airflow.url}/dags/{options.pipeline}/runs/{run_id}", file=sys.stderr)
+        print(
+            f"error: {options.pipeline} failed; see {airflow.url}/dags/{options.pipeline}/runs/{run_id}",
+            file=sys.stderr,
+        )
     return 0 if state == "success" else 1
 
 
@@ -73,7 +75,9 @@ def report(options: Options) -> int:
     supervisor = Supervisor(environment.state)
     specification = supervisor.specification("airflow-scheduler")
     if specification is None:
-        raise LeandataError("Airflow is not deployed, so there are no settings to report with", hint="Run `make deploy`")
+        raise LeandataError(
+            "Airflow is not deployed, so there are no settings to report with", hint="Run `make deploy`"
+        )
     folder = environment.state / "reports"
     command = [sys.executable, "-m", "pipelines.report", "--out", str(folder), "--json"]
     command += ["--week", options.week] if options.week else []

@@ -7,12 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ci.cli import Options, emit
 from infra.environment import Environment
 from infra.provider import health
 from infra.provider.supervisor import ProcessStatus, Supervisor
 from infra.units import format_size
-
-from ci.cli import Options, emit
 
 _HEALTH_SECONDS = 1.0
 

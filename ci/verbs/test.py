@@ -7,10 +7,9 @@ import shutil
 import subprocess
 import sys
 
+from ci.cli import Options
 from infra.environment import ROOT
 from leandata.errors import LeandataError
-
-from ci.cli import Options
 
 BROWSERS = ("chromium", "google-chrome", "chromium-browser")
 
@@ -41,9 +40,8 @@ def _browser() -> None:
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
         print("test: installing chromium from Debian's packages", flush=True)
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
-            subprocess.run(command, check=False, env=environ, **quiet)
+            subprocess.run(command, check=False, env=environ, capture_output=True)
     if not any(map(shutil.which, BROWSERS)):
         print("test: Chromium is missing, browser tests are skipped. Install it: apt-get install chromium", flush=True)

@@ -12,11 +12,11 @@ from types import ModuleType
 from typing import Any, ClassVar, Self
 
 import pulumi
-from leandata.errors import SettingsError
 
 from infra.environment import Environment
 from infra.provider import resources as machine
 from infra.provider.supervisor import marker
+from leandata.errors import SettingsError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -47,7 +47,9 @@ class Directory(pulumi.CustomResource):
 
     path: pulumi.Output[str]
 
-    def __init__(self, name: str, *, path: Text, mode: str = "0750", retain: bool = False, opts: Options = None) -> None:
+    def __init__(
+        self, name: str, *, path: Text, mode: str = "0750", retain: bool = False, opts: Options = None
+    ) -> None:
         super().__init__("machine:index:Directory", name, {"path": path, "mode": mode, "retain": retain}, opts)
 
 
@@ -211,7 +213,13 @@ class PostgresGrants(pulumi.CustomResource):
     def __init__(
         self, name: str, *, server: Server, database: Text, schema: str, role: Text, owner: str, opts: Options = None
     ) -> None:
-        properties = {"server": server.properties(), "database": database, "schema": schema, "role": role, "owner": owner}
+        properties = {
+            "server": server.properties(),
+            "database": database,
+            "schema": schema,
+            "role": role,
+            "owner": owner,
+        }
         super().__init__("machine:index:PostgresGrants", name, {**properties, "granted": None}, opts)
 
 
@@ -237,7 +245,9 @@ class WarehouseSchema(_WarehouseObject):
 class WarehouseFileFormat(_WarehouseObject):
     """A named format of files; `options` is the text behind its name, such as "TYPE = PARQUET"."""
 
-    def __init__(self, name: str, *, address: Text, schema: Text, format_name: str, options: str, opts: Options = None):
+    def __init__(
+        self, name: str, *, address: Text, schema: Text, format_name: str, options: str, opts: Options = None
+    ) -> None:
         properties = {"address": address, "schema": schema, "name": format_name, "options": options}
         super().__init__("WarehouseFileFormat", name, properties, opts)
 
@@ -245,7 +255,9 @@ class WarehouseFileFormat(_WarehouseObject):
 class WarehouseStage(_WarehouseObject):
     """An external stage: the name under which the warehouse reads the files below `url`."""
 
-    def __init__(self, name: str, *, address: Text, schema: Text, stage_name: str, url: Text, opts: Options = None):
+    def __init__(
+        self, name: str, *, address: Text, schema: Text, stage_name: str, url: Text, opts: Options = None
+    ) -> None:
         properties = {"address": address, "schema": schema, "name": stage_name, "url": url}
         super().__init__("WarehouseStage", name, properties, opts)
 
@@ -253,6 +265,8 @@ class WarehouseStage(_WarehouseObject):
 class WarehouseSql(_WarehouseObject):
     """A statement, the one that reverts it, and the query that returns a row while its effect is there."""
 
-    def __init__(self, name: str, *, address: Text, execute: str, revert: str, query: str, opts: Options = None):
+    def __init__(
+        self, name: str, *, address: Text, execute: str, revert: str, query: str, opts: Options = None
+    ) -> None:
         properties = {"address": address, "execute": execute, "revert": revert, "query": query}
         super().__init__("WarehouseSql", name, properties, opts)

@@ -7,7 +7,7 @@ import http.client
 import os
 import socket
 import xmlrpc.client
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ _TIMEOUT_SECONDS = 60
 
 
 @contextlib.contextmanager
-def bindable(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+def bindable(path: Path) -> Generator[tuple[str, tuple[int, ...]]]:
     """An address for the socket at `path`, and the descriptors that it needs to stay open.
 
     A path that is too long for an address is reached through its folder's descriptor.

@@ -14,10 +14,9 @@ from typing import Any
 import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
 from google.rpc import status_pb2
-from leandata.errors import LeandataError
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from infra.provider.kinds.base import HalfMade, Kind, Properties, World, explain, unknown
+from infra.provider.kinds.base import HalfMadeError, Kind, Properties, World, explain, unknown
 from infra.provider.kinds.files import Directory, File, RenderedSecret, Secret
 from infra.provider.kinds.postgres import PostgresCluster, PostgresDatabase, PostgresGrants, PostgresRole
 from infra.provider.kinds.processes import Job, Process
@@ -28,6 +27,7 @@ from infra.provider.kinds.warehouse import (
     WarehouseSql,
     WarehouseStage,
 )
+from leandata.errors import LeandataError
 
 VERSION = "0.1.0"
 _KINDS: tuple[type[Kind], ...] = (
@@ -174,7 +174,7 @@ def describe(type_: str, old: Properties, inputs: Properties) -> str:
 
 
 def _kind(urn: str) -> Kind:
-    type_ = urn.split("::")[2].split("$")[-1]
+    type_ = urn.split("::")[2].rsplit("$", maxsplit=1)[-1]
     if type_ not in KINDS:
         raise LeandataError(f"the provider knows no {type_}", hint=f"It knows {', '.join(sorted(KINDS))}")
     return KINDS[type_]
@@ -184,7 +184,7 @@ def _answer(context: Any, inputs: Properties, act: Callable[[], Any]) -> Any:
     """The action's answer. An error is one line; a half-made resource stays known, so that the next update mends it."""
     try:
         return act()
-    except HalfMade as error:
+    except HalfMadeError as error:
         detail = provider_pb2.ErrorResourceInitFailed(
             id=error.id, properties=_struct(error.properties), inputs=_struct(inputs), reasons=[str(error)]
         )
@@ -208,7 +208,7 @@ def _plain(struct: Any) -> Properties:
 
 def _struct(properties: Properties) -> Any:
     struct = struct_pb2.Struct()
-    struct.update({name: value for name, value in properties.items() if not (value is None)})
+    struct.update({name: value for name, value in properties.items() if value is not None})
     return struct
 
 

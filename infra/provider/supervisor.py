@@ -17,14 +17,13 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leandata.errors import LeandataError
-
 from infra.provider.rpc import Transport, bindable
+from leandata.errors import LeandataError
 
 MARKER = "LEANDATA_MARKER"
 _START_SECONDS = 15.0
@@ -279,7 +278,7 @@ class Supervisor:
         return f"[program:{specification['name']}]\n" + "\n".join(lines) + "\n"
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Generator[None]:
         with (self._run / "supervisor.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

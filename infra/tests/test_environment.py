@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from leandata.errors import SettingsError
 
 from infra.environment import ROOT, Environment, names
+from leandata.errors import SettingsError
 
 
 @pytest.fixture

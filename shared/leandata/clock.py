@@ -33,7 +33,9 @@ class Week:
         """The week of a label such as 2026-W47. Raises SettingsError."""
         match = _LABEL.fullmatch(text)
         try:
-            return cls(date.fromisocalendar(int(match[1]), int(match[2]), 1)) if match else cls(date.fromisoformat(text))
+            return (
+                cls(date.fromisocalendar(int(match[1]), int(match[2]), 1)) if match else cls(date.fromisoformat(text))
+            )
         except ValueError:
             raise SettingsError(f"{text!r} is no week", hint="Write it like 2026-W47, or as its Monday") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from leandata.errors import ComputeError
@@ -38,7 +38,7 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def connect(address: str, *, timeout: float = 30.0) -> Iterator[Cluster]:
+def connect(address: str, *, timeout: float = 30.0) -> Generator[Cluster]:
     """A cluster's compute. Raises ComputeError without an address (Dask would silently start a cluster of its own),
     when the scheduler does not answer within `timeout` seconds, and when versions differ."""
     if not address:
@@ -51,7 +51,9 @@ def connect(address: str, *, timeout: float = 30.0) -> Iterator[Cluster]:
             warnings.simplefilter("error", VersionMismatchWarning)
             client = Client(address, timeout=timeout, set_as_default=False)
     except VersionMismatchWarning as error:
-        raise ComputeError("client, scheduler and workers differ", where=address, hint=" ".join(str(error).split())) from error
+        raise ComputeError(
+            "client, scheduler and workers differ", where=address, hint=" ".join(str(error).split())
+        ) from error
     except (OSError, TimeoutError, ValueError) as error:
         raise ComputeError(f"the Dask scheduler does not answer: {error}", where=address) from error
     try:

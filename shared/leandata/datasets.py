@@ -82,8 +82,7 @@ class Dataset:
     def postgres_columns(self) -> str:
         """The columns as PostgreSQL declares them, for the serving database."""
         return ", ".join(
-            f"{column.name} {_POSTGRES[column.type]}{'' if column.nullable else ' NOT NULL'}"
-            for column in self.columns
+            f"{column.name} {_POSTGRES[column.type]}{'' if column.nullable else ' NOT NULL'}" for column in self.columns
         )
 
 

@@ -1,13 +1,13 @@
 """Errors that a person reads: what happened, where, and what to do.
 
-    LeandataError
-    +-- SettingsError    a missing, unknown or malformed setting
-    +-- ContractError    data that breaks its dataset's contract
-    +-- LakeError        the lake refused or lost something
-    +-- WarehouseError   the warehouse refused, or could not be reached
-    +-- DatabaseError    PostgreSQL refused, or could not be reached
-    +-- ComputeError     no Dask cluster, or one of another version
-    +-- MailError        a mail that could not be handed over
+LeandataError
++-- SettingsError    a missing, unknown or malformed setting
++-- ContractError    data that breaks its dataset's contract
++-- LakeError        the lake refused or lost something
++-- WarehouseError   the warehouse refused, or could not be reached
++-- DatabaseError    PostgreSQL refused, or could not be reached
++-- ComputeError     no Dask cluster, or one of another version
++-- MailError        a mail that could not be handed over
 """
 
 from __future__ import annotations

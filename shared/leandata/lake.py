@@ -61,7 +61,9 @@ class Lake:
         self.url = url
         try:
             self._store: Any = (
-                LocalStore(Path(url.removeprefix("file://")), mkdir=True) if url.startswith("file://") else from_url(url)
+                LocalStore(Path(url.removeprefix("file://")), mkdir=True)
+                if url.startswith("file://")
+                else from_url(url)
             )
         except (BaseError, OSError) as error:
             raise LakeError(f"the lake cannot be opened: {_line(error)}", where=url) from error
@@ -141,8 +143,9 @@ class Lake:
         return True
 
     def _manifest(self, path: str) -> Manifest:
-        found = json.loads(bytes(self._store.get(path).bytes()))
-        return Manifest(**{**found, "files": tuple(found["files"])})
+        found: dict[str, Any] = json.loads(bytes(self._store.get(path).bytes()))
+        found["files"] = tuple(found["files"])
+        return Manifest(**found)
 
 
 def _with_loaded(dataset: Dataset, table: pa.Table, *, day: date | None, run: str) -> pa.Table:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from psycopg import sql
 
@@ -108,14 +108,14 @@ def freshness(connection: Connection) -> list[Freshness]:
     """What is published, by dataset; empty before anything was."""
     if not _exists(connection, "freshness"):
         return []
-    rows = connection.execute(freshness_sql()).fetchall()  # pyright: ignore[reportArgumentType]
+    rows = connection.execute(freshness_sql()).fetchall()
     return [
         Freshness(dataset=name, version=version, rows=count, data_until=until, published_at=published)
         for name, version, count, until, published in rows
     ]
 
 
-def freshness_sql() -> str:
+def freshness_sql() -> LiteralString:
     """The query behind `freshness`."""
     return "SELECT dataset, version, rows, data_until, published_at FROM serving.freshness ORDER BY dataset"
 

@@ -243,7 +243,9 @@ def read_secret(path: Path) -> str:
 def _split(text: str, *, scheme: str, allowed: set[str]) -> tuple[urllib.parse.SplitResult, dict[str, str]]:
     parts = urllib.parse.urlsplit(text)
     if parts.scheme != scheme:
-        raise SettingsError(f"the address starts with {scheme}://, not {parts.scheme or 'nothing'!r}", where=_shown(text))
+        raise SettingsError(
+            f"the address starts with {scheme}://, not {parts.scheme or 'nothing'!r}", where=_shown(text)
+        )
     if parts.password:
         raise SettingsError("a password stands in an address", where=_shown(text), hint="Name its file instead")
     options = dict(urllib.parse.parse_qsl(parts.query))

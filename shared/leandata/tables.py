@@ -1,5 +1,7 @@
 """Arrow tables held against a dataset's contract."""
 
+# pyright: reportAttributeAccessIssue=false
+# pyarrow makes its compute functions when it is imported, so no type checker sees them.
 from __future__ import annotations
 
 import json
@@ -61,7 +63,9 @@ def validate(dataset: Dataset, table: pa.Table, *, latest: Any = None) -> Valida
             low = pc.less(values, pa.scalar(column.minimum, values.type))
             reasons = _add(reasons, low, f"{column.name} is below {column.minimum}")
         if latest is not None and column.name == dataset.partition:
-            reasons = _add(reasons, pc.greater(values, pa.scalar(latest, values.type)), f"{column.name} is in the future")
+            reasons = _add(
+                reasons, pc.greater(values, pa.scalar(latest, values.type)), f"{column.name} is in the future"
+            )
     bad = pc.not_equal(reasons, "")
     good = pa.table(typed).filter(pc.invert(bad)).cast(schema(dataset))
     return Validation(good=good, bad=table.filter(bad), reasons=tuple(pc.filter(reasons, bad).to_pylist()))

@@ -1,4 +1,4 @@
-"""The one client of the warehouse: time-outs, reconnection, retry on conflict, and loads that happen once or not at all."""
+"""The one client of the warehouse: time-outs, reconnection, retry on conflict, loads that happen once or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -45,7 +45,7 @@ class Warehouse:
 
     @classmethod
     @contextlib.contextmanager
-    def connect(cls, address: WarehouseAddress, *, timeout: int = 60) -> Iterator[Self]:
+    def connect(cls, address: WarehouseAddress, *, timeout: int = 60) -> Generator[Self]:
         """A client that is closed at the end; no request waits longer than `timeout` seconds for the network.
 
         Raises WarehouseError when the warehouse cannot be reached.
@@ -86,9 +86,7 @@ class Warehouse:
         from leandata.tables import schema
 
         names = [column.name for column in dataset.columns]
-        rows = self.query(
-            f"SELECT {', '.join(names)} FROM {dataset.warehouse_table} ORDER BY {', '.join(dataset.key)}"
-        )
+        rows = self.query(f"SELECT {', '.join(names)} FROM {dataset.warehouse_table} ORDER BY {', '.join(dataset.key)}")
         return pa.Table.from_pylist(rows, schema=schema(dataset))
 
     def load(self, dataset: Dataset, slices: Mapping[date | None, Manifest], *, stage: str) -> LoadResult:
@@ -132,7 +130,9 @@ class Warehouse:
             found = self.query(f"SELECT COUNT(*) AS n FROM {dataset.warehouse_table}{where}")[0]["n"]
             if int(found) != expected:
                 hint = "Nothing was changed; collect the slices again"
-                raise WarehouseError(f"{found} rows arrived where {expected} were published", where=dataset.name, hint=hint)
+                raise WarehouseError(
+                    f"{found} rows arrived where {expected} were published", where=dataset.name, hint=hint
+                )
             self.execute("COMMIT")
         except WarehouseError:
             with contextlib.suppress(WarehouseError):
@@ -141,7 +141,7 @@ class Warehouse:
         return expected
 
     @contextlib.contextmanager
-    def _cursor(self, sql: str, params: Sequence[Any]) -> Iterator[Any]:
+    def _cursor(self, sql: str, params: Sequence[Any]) -> Generator[Any]:
         if self._connection is None:
             self._open()
         assert self._connection is not None
@@ -198,7 +198,7 @@ def copy_statements(dataset: Dataset, files: Sequence[str], *, stage: str) -> li
 
 
 def worth_another_try(text: str) -> str:
-    """"conflict" or "lost" when trying again may help; "" when it will not."""
+    """ "conflict" or "lost" when trying again may help; "" when it will not."""
     lower = text.lower()
     if any(sign in lower for sign in _CONFLICTS):
         return "conflict"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pulumi
 
 from infra.components.manifest import ServiceManifest
-from infra.components.secret import RenderedSecret, Secret
+from infra.components.secret import Kind, RenderedSecret, Secret
 from infra.components.service import Job, Program, Service, Task, Texts
 from infra.components.stack import Stack
 
@@ -48,7 +48,11 @@ def make(
     migrate = Job(
         "airflow-migrate",
         stack=stack,
-        task=Task(command=[*airflow, "db", "migrate"], settings=everything, triggers={"version": "3.3.2", "database": database_identity}),
+        task=Task(
+            command=[*airflow, "db", "migrate"],
+            settings=everything,
+            triggers={"version": "3.3.2", "database": database_identity},
+        ),
         parent=parent,
     )
     api, scheduler = stack.listen("airflow-api"), stack.listen("airflow-scheduler")
@@ -114,7 +118,7 @@ def _secrets(
         secrets={"password": database_password},
         parent=parent,
     )
-    kinds = {"core__fernet_key": "fernet", "api__secret_key": "hex", "api_auth__jwt_secret": "hex"}
+    kinds: dict[str, Kind] = {"core__fernet_key": "fernet", "api__secret_key": "hex", "api_auth__jwt_secret": "hex"}
     made = {
         option: Secret(f"airflow-{option.split('__')[1].replace('_', '-')}", stack=stack, kind=kind, parent=parent)
         for option, kind in kinds.items()

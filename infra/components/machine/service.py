@@ -1,4 +1,4 @@
-"""Services, jobs and secrets on one machine: supervised processes, commands that run to their end, files of mode 0600."""
+"""Services, jobs and secrets on one machine: supervised processes, commands that end, files of mode 0600."""
 
 from __future__ import annotations
 

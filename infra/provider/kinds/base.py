@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from leandata.errors import LeandataError
+from typing import Any, ClassVar
 
 from infra.provider.supervisor import Supervisor
+from leandata.errors import LeandataError
 
 Properties = dict[str, Any]
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # what the engine sends for a value that a preview cannot know
@@ -18,7 +17,7 @@ class ProviderError(LeandataError):
     """A resource cannot be made, changed or removed."""
 
 
-class HalfMade(ProviderError):
+class HalfMadeError(ProviderError):
     """A resource exists but is not as it should be; the engine keeps it, and the next update mends it."""
 
     def __init__(self, id_: str, properties: Properties, reason: str) -> None:
@@ -60,9 +59,9 @@ class Kind:
     """One kind of resource. `create` adopts what already exists, so that a killed deployment can be repeated."""
 
     # Property -> why a change of it needs a new resource.
-    replaced_by: dict[str, str] = {}  # noqa: RUF012 - a constant of each subclass
+    replaced_by: ClassVar[dict[str, str]] = {}
     # Output -> the value it has while the resource is as declared; anything else is drift.
-    healthy: dict[str, Any] = {}  # noqa: RUF012
+    healthy: ClassVar[dict[str, Any]] = {}
 
     def check(self, inputs: Properties) -> list[str]:
         """What is wrong with the inputs, one sentence each; they may hold unknown values."""

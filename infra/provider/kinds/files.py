@@ -10,6 +10,7 @@ import shutil
 import string
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World, absolute, unknown
 
@@ -25,7 +26,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
 class Directory(Kind):
     """A folder with its mode."""
 
-    replaced_by = {"path": "a folder is not moved with its content"}
+    replaced_by: ClassVar[dict[str, str]] = {"path": "a folder is not moved with its content"}
 
     def check(self, inputs: Properties) -> list[str]:
         return absolute(inputs, "path") + _mode_problems(inputs)
@@ -51,7 +52,7 @@ class Directory(Kind):
 class File(Kind):
     """A text file: drift is seen in its content and its mode."""
 
-    replaced_by = {"path": "the old file would stay"}
+    replaced_by: ClassVar[dict[str, str]] = {"path": "the old file would stay"}
 
     def check(self, inputs: Properties) -> list[str]:
         return absolute(inputs, "path") + _mode_problems(inputs)
@@ -76,7 +77,10 @@ class File(Kind):
 class Secret(Kind):
     """A secret made once. The file is kept on delete: what it opens, such as a database, is kept as well."""
 
-    replaced_by = {"path": "a secret is not copied", "kind": "another kind needs another value"}
+    replaced_by: ClassVar[dict[str, str]] = {
+        "path": "a secret is not copied",
+        "kind": "another kind needs another value",
+    }
 
     def check(self, inputs: Properties) -> list[str]:
         kind = inputs.get("kind")
@@ -105,7 +109,7 @@ class Secret(Kind):
 class RenderedSecret(Kind):
     """A file made of other secrets: made again when the template or one of them changes."""
 
-    replaced_by = {"path": "the old file would stay"}
+    replaced_by: ClassVar[dict[str, str]] = {"path": "the old file would stay"}
 
     def check(self, inputs: Properties) -> list[str]:
         return absolute(inputs, "path")

@@ -9,9 +9,9 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World, absolute
 from infra.provider.kinds.files import read_secret
@@ -27,7 +27,7 @@ _CONNECT_SECONDS = 20.0
 class PostgresCluster(Kind):
     """A data folder made by initdb, owned by the user that runs the server. Kept on delete: it holds the data."""
 
-    replaced_by = {"path": "a data folder is not moved"}
+    replaced_by: ClassVar[dict[str, str]] = {"path": "a data folder is not moved"}
 
     def check(self, inputs: Properties) -> list[str]:
         return absolute(inputs, "path", "password_file")
@@ -80,7 +80,7 @@ class PostgresCluster(Kind):
 class PostgresRole(Kind):
     """A role that logs in with the password in a file. Kept on delete: it may own databases that are kept."""
 
-    replaced_by = {"name": "a role is known by its name"}
+    replaced_by: ClassVar[dict[str, str]] = {"name": "a role is known by its name"}
 
     def create(self, world: World, inputs: Properties) -> Made:
         del world
@@ -118,7 +118,7 @@ class PostgresRole(Kind):
 class PostgresDatabase(Kind):
     """A logical database with its owner; nobody else may connect unless granted. Kept on delete."""
 
-    replaced_by = {"name": "a database is known by its name"}
+    replaced_by: ClassVar[dict[str, str]] = {"name": "a database is known by its name"}
 
     def create(self, world: World, inputs: Properties) -> Made:
         del world
@@ -157,13 +157,13 @@ class PostgresDatabase(Kind):
 class PostgresGrants(Kind):
     """A role may connect to a database and read all tables, present and future, that an owner has in a schema."""
 
-    replaced_by = {
+    replaced_by: ClassVar[dict[str, str]] = {
         "database": "grants lie in their database",
         "schema": "the old grants would stay",
         "role": "the old grants would stay",
         "owner": "the old grants would stay",
     }
-    healthy = {"granted": True}
+    healthy: ClassVar[dict[str, Any]] = {"granted": True}
 
     def create(self, world: World, inputs: Properties) -> Made:
         del world
@@ -207,13 +207,13 @@ class PostgresGrants(Kind):
         names = {part: sql.Identifier(inputs[part]) for part in ("database", "schema", "role", "owner")}
         with connect(inputs["server"], database=inputs["database"], seconds=seconds) as connection:
             for statement in statements:
-                connection.execute(sql.SQL(statement).format(**names))
+                connection.execute(sql.SQL(statement).format(**names))  # pyright: ignore[reportArgumentType]
 
 
 @contextlib.contextmanager
 def connect(
     server: Properties, *, database: str = "postgres", seconds: float = _CONNECT_SECONDS
-) -> Iterator[psycopg.Connection[Any]]:
+) -> Generator[psycopg.Connection[Any]]:
     """A connection as the superuser; a server that is just starting is waited for up to `seconds`.
 
     Every PostgreSQL error becomes a ProviderError of one line.
@@ -242,7 +242,7 @@ def connect(
 
 
 @contextlib.contextmanager
-def _reachable(server: Properties) -> Iterator[psycopg.Connection[Any] | None]:
+def _reachable(server: Properties) -> Generator[psycopg.Connection[Any] | None]:
     """A connection, or None when the server does not run: its process is the drift then, not what lies in it."""
     try:
         manager = connect(server, seconds=0.0)

@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from infra.provider import health
-from infra.provider.kinds.base import HalfMade, Kind, Made, Properties, ProviderError, World, absolute, unknown
+from infra.provider.kinds.base import HalfMadeError, Kind, Made, Properties, ProviderError, World, absolute, unknown
 from infra.provider.supervisor import Supervisor
 
 _SPECIFIED = (
@@ -23,8 +23,8 @@ _CRASHES_BEFORE_GIVING_UP = 4
 class Process(Kind):
     """A process under supervisord. It is made when it is healthy; drift is a process that is gone or edited."""
 
-    replaced_by = {"name": "a process is known by its name"}
-    healthy = {"state": "running"}
+    replaced_by: ClassVar[dict[str, str]] = {"name": "a process is known by its name"}
+    healthy: ClassVar[dict[str, Any]] = {"state": "running"}
 
     def check(self, inputs: Properties) -> list[str]:
         problems = absolute(inputs, "directory")
@@ -77,7 +77,7 @@ class Process(Kind):
         what = "keeps ending" if crashes else f"is not healthy after {inputs['start_timeout']:.0f}s"
         said = " | ".join(health.last_lines(supervisor.log_path(name))) or "it said nothing"
         reason = f"the process {name} {what}; its log ends: {said}"
-        raise HalfMade(name, {**inputs, "state": "unhealthy"}, reason)
+        raise HalfMadeError(name, {**inputs, "state": "unhealthy"}, reason)
 
     @staticmethod
     def _settled(supervisor: Supervisor, inputs: Properties) -> bool:
@@ -107,7 +107,7 @@ class Process(Kind):
 class Job(Kind):
     """A command that ran to its end. It runs again by `update`; there is nothing to remove."""
 
-    replaced_by = {"name": "a job is known by its name"}
+    replaced_by: ClassVar[dict[str, str]] = {"name": "a job is known by its name"}
 
     def check(self, inputs: Properties) -> list[str]:
         return absolute(inputs, "directory") + ([] if inputs.get("command") else ["command must name a program"])

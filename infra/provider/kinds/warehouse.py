@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World
 
@@ -17,7 +17,7 @@ _KNOWN_BY_NAME = {"name": "an object of the warehouse is known by its name"}
 class WarehouseObject(Kind):
     """An object with a statement that makes it and a query that finds it; databases and schemas are kept on delete."""
 
-    healthy = {"granted": True}
+    healthy: ClassVar[dict[str, Any]] = {"granted": True}
     kept = True
 
     def identity(self, inputs: Properties) -> str:
@@ -60,7 +60,7 @@ class WarehouseObject(Kind):
 class WarehouseDatabase(WarehouseObject):
     """A database."""
 
-    replaced_by = _KNOWN_BY_NAME
+    replaced_by: ClassVar[dict[str, str]] = _KNOWN_BY_NAME
 
     def identity(self, inputs: Properties) -> str:
         return inputs["name"]
@@ -79,7 +79,7 @@ class WarehouseDatabase(WarehouseObject):
 class WarehouseSchema(WarehouseObject):
     """A schema of a database."""
 
-    replaced_by = {**_KNOWN_BY_NAME, "database": "a schema is not moved"}
+    replaced_by: ClassVar[dict[str, str]] = {**_KNOWN_BY_NAME, "database": "a schema is not moved"}
 
     def identity(self, inputs: Properties) -> str:
         return f"{inputs['database']}.{inputs['name']}"
@@ -98,7 +98,7 @@ class WarehouseSchema(WarehouseObject):
 class WarehouseFileFormat(WarehouseObject):
     """A named file format."""
 
-    replaced_by = {**_KNOWN_BY_NAME, "schema": "a file format is not moved"}
+    replaced_by: ClassVar[dict[str, str]] = {**_KNOWN_BY_NAME, "schema": "a file format is not moved"}
     kept = False
 
     def identity(self, inputs: Properties) -> str:
@@ -118,7 +118,7 @@ class WarehouseFileFormat(WarehouseObject):
 class WarehouseStage(WarehouseObject):
     """An external stage."""
 
-    replaced_by = {**_KNOWN_BY_NAME, "schema": "a stage is not moved"}
+    replaced_by: ClassVar[dict[str, str]] = {**_KNOWN_BY_NAME, "schema": "a stage is not moved"}
     kept = False
 
     def identity(self, inputs: Properties) -> str:
@@ -139,7 +139,10 @@ class WarehouseStage(WarehouseObject):
 class WarehouseSql(WarehouseObject):
     """A statement with the one that reverts it; the query returns a row while its effect is there."""
 
-    replaced_by = {"execute": "the old statement is reverted first", "query": "it tells of another effect"}
+    replaced_by: ClassVar[dict[str, str]] = {
+        "execute": "the old statement is reverted first",
+        "query": "it tells of another effect",
+    }
 
     def identity(self, inputs: Properties) -> str:
         return inputs["execute"]
@@ -164,7 +167,7 @@ def _named(rows: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _open(address: str, *, seconds: int = 30) -> Iterator[Warehouse]:
+def _open(address: str, *, seconds: int = 30) -> Generator[Warehouse]:
     from leandata.errors import WarehouseError
     from leandata.settings import WarehouseAddress
     from leandata.warehouse import Warehouse

@@ -25,7 +25,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(found.status)
         self.send_header("Content-Type", found.kind)
         self.send_header("Content-Length", str(len(found.body)))
-        self.send_header("Content-Security-Policy", "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-src 'self'")
+        self.send_header(
+            "Content-Security-Policy", "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-src 'self'"
+        )
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
         self.wfile.write(found.body)

@@ -15,7 +15,8 @@ _NAME = re.compile(r"[0-9]{20}-[0-9a-f]{8}")
 _SHELL = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>
 :root {{ color-scheme: light dark; }} body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
-padding: 0 1rem; }} table {{ border-collapse: collapse; width: 100%; }} td, th {{ text-align: left; padding: .4rem .6rem;
+padding: 0 1rem; }} table {{ border-collapse: collapse; width: 100%; }}
+td, th {{ text-align: left; padding: .4rem .6rem;
 border-bottom: 1px solid #8884; }} iframe {{ width: 100%; height: 75vh; border: 1px solid #8886; border-radius: 6px; }}
 pre {{ white-space: pre-wrap; background: #8881; padding: 1rem; border-radius: 6px; }} .quiet {{ opacity: .7; }}
 </style><body>{body}</body></html>"""
@@ -74,7 +75,10 @@ def _names(folder: Path) -> list[str]:
 def _listing(folder: Path) -> str:
     def entry(name: str) -> dict[str, str]:
         mail = parse((folder / f"{name}.eml").read_bytes())
-        return {"name": name, **{key.lower(): str(mail[key]) for key in ("Subject", "From", "To", "Date", "Message-ID")}}
+        return {
+            "name": name,
+            **{key.lower(): str(mail[key]) for key in ("Subject", "From", "To", "Date", "Message-ID")},
+        }
 
     messages = [entry(name) for name in _names(folder)]
     return json.dumps({"version": 1, "messages": messages}, sort_keys=True)
@@ -92,7 +96,8 @@ def _index(folder: Path) -> str:
 
 def _mail(name: str, mail: EmailMessage) -> str:
     heads = "".join(
-        f"<tr><th>{key}</th><td>{html.escape(str(mail[key]))}</td></tr>" for key in ("Subject", "From", "To", "Message-ID")
+        f"<tr><th>{key}</th><td>{html.escape(str(mail[key]))}</td></tr>"
+        for key in ("Subject", "From", "To", "Message-ID")
     )
     plain = mail.get_body(("plain",))
     text = html.escape(plain.get_content() if plain else "")

@@ -6,18 +6,19 @@ import argparse
 import sys
 from datetime import UTC, date, datetime
 
+from infra.standins.shop.seed import seed
 from leandata.database import connect
 from leandata.errors import LeandataError
 from leandata.settings import DatabaseAddress
-
-from infra.standins.shop.seed import seed
 
 
 def main() -> int:
     """Seed once; a second time changes nothing."""
     parser = argparse.ArgumentParser(prog="python -m infra.standins.shop", description=__doc__)
     parser.add_argument("--database", required=True, help="postgresql://ROLE@host:port/shop?password_file=PATH")
-    parser.add_argument("--until", default="today", help="the last sale falls into the last complete week before this day")
+    parser.add_argument(
+        "--until", default="today", help="the last sale falls into the last complete week before this day"
+    )
     options = parser.parse_args()
     try:
         until = datetime.now(UTC).date() if options.until == "today" else date.fromisoformat(options.until)

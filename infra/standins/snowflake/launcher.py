@@ -1,7 +1,7 @@
 """Start the stand-in for Snowflake: fakesnow behind rules of our own, with everything kept on disk.
 
-It runs in its own virtual environment (fakesnow needs a duckdb and a sqlglot of its own) and touches fakesnow's internals,
-so fakesnow is pinned exactly. What it changes, and why, was measured:
+It runs in its own virtual environment (fakesnow needs a duckdb and a sqlglot of its own) and touches fakesnow's
+internals, so fakesnow is pinned exactly. What it changes, and why, was measured:
 
 - every database, stage and file format survives a restart;
 - a failing statement is an SQL error, never an HTTP 500, which clients would retry for minutes;
@@ -115,7 +115,7 @@ def main() -> None:
     fakesnow.server.shared_fs = open_warehouse(options.data.resolve())
     application = fakesnow.server.app
     application.debug = False
-    application.router.routes.append(Route("/healthz", lambda request: PlainTextResponse("ok")))
+    application.router.routes.append(Route("/healthz", lambda _: PlainTextResponse("ok")))
     uvicorn.run(application, host="127.0.0.1", port=options.port, log_level="warning", access_log=False)
 
 

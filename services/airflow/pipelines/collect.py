@@ -1,5 +1,7 @@
 """Collect the shop's orders into the lake by day, and load what was collected into the warehouse."""
 
+# pyright: reportAttributeAccessIssue=false
+# pyarrow makes its compute functions when it is imported, so no type checker sees them.
 from __future__ import annotations
 
 import re
@@ -10,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from leandata.clock import days
 from leandata.database import Connection, connect
 from leandata.datasets import Dataset, dataset
@@ -149,9 +152,7 @@ def _read(connection: Connection, chunk: Chunk, *, today: date) -> pa.Table:
     contract = dataset("shop.orders")
     columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in contract.columns]
     fields = {field.name: field.type for field in schema(contract)}
-    arrays = [
-        pa.array(column, fields[name.name]) for name, column in zip(contract.columns, columns, strict=True)
-    ]
+    arrays = [pa.array(column, fields[name.name]) for name, column in zip(contract.columns, columns, strict=True)]
     return pa.table(arrays, names=[column.name for column in contract.columns])
 
 
@@ -159,7 +160,7 @@ def _by_day(table: pa.Table, column: str) -> dict[date, pa.Table]:
     """The table cut where the day changes: it is sorted by day, so each slice is a view and nothing is copied."""
     values = table[column].to_pylist()
     starts = [index for index in range(len(values)) if index == 0 or values[index] != values[index - 1]]
-    ends = [*starts[1:], len(values)]
+    ends = [*starts[1:], len(values)][: len(starts)]
     return {values[start]: table.slice(start, end - start) for start, end in zip(starts, ends, strict=True)}
 
 

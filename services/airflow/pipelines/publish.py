@@ -7,13 +7,13 @@ from collections.abc import Collection
 from datetime import date
 
 import pyarrow as pa
+
 from leandata import compute, serving
 from leandata.database import connect
 from leandata.datasets import dataset
 from leandata.lake import Lake
 from leandata.settings import Settings
 from leandata.warehouse import Warehouse
-
 from pipelines.transform import collected_until
 
 MARTS = ("sales.customers", "sales.daily_sales", "sales.weekly_sales")
@@ -37,8 +37,10 @@ def publish(settings: Settings, names: Collection[str] = MARTS, *, version: str)
 
 
 def version_name(run_id: str) -> str:
-    """A run's name as a version: short, lower case."""
-    return re.sub(r"[^a-z0-9]+", "_", run_id.lower()).strip("_")[-40:].strip("_")
+    """A run's name as a version: its moment and what makes it unique, such as "20261124t125446_jhivl3ma"."""
+    moment = re.search(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)", run_id)
+    tail = re.sub(r"[^a-z0-9]+", "_", run_id.lower()).strip("_")[-8:].strip("_")
+    return f"{''.join(moment.groups()[:3])}t{''.join(moment.groups()[3:])}_{tail}" if moment else tail
 
 
 def features(settings: Settings, *, run: str, version: str) -> int:

@@ -8,7 +8,6 @@ from leandata.database import connect
 from leandata.errors import DatabaseError, LeandataError
 from leandata.mail import Message, send
 from leandata.settings import Settings
-
 from pipelines.report.data import Report, gather
 from pipelines.report.render import html, images, subject, text
 

@@ -7,10 +7,10 @@ import os
 import sys
 
 import uvicorn
+
 from leandata.errors import LeandataError
 from leandata.logs import configure
 from leandata.settings import Settings
-
 from serving.app import create
 
 
@@ -27,7 +27,9 @@ def main() -> int:
     except LeandataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    uvicorn.run(application, host=options.host, port=options.port, log_config=None, access_log=False, server_header=False)
+    uvicorn.run(
+        application, host=options.host, port=options.port, log_config=None, access_log=False, server_header=False
+    )
     return 0
 
 

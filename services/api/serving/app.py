@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -12,12 +12,12 @@ import psycopg
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from leandata.database import async_pool
-from leandata.settings import Settings
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 
+from leandata.database import async_pool
+from leandata.settings import Settings
 from serving import events, figures
 
 LARGEST_BODY = 2**20
@@ -32,7 +32,7 @@ def create(settings: Settings) -> FastAPI:
     key = settings.secret("API_KEY_FILE")
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         pools = {name: async_pool(address, size=_POOL) for name, address in addresses.items()}
         for pool in pools.values():
             await pool.open(wait=False)
@@ -121,4 +121,3 @@ def _problems(app: FastAPI) -> None:
 
     app.add_exception_handler(psycopg.Error, unavailable)
     app.add_exception_handler(PoolTimeout, unavailable)
-

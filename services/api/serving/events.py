@@ -8,9 +8,10 @@ from uuid import UUID
 
 import psycopg
 from fastapi import APIRouter, Request
-from leandata.events import INSERT_SQL, SCHEMA_SQL
 from psycopg.types.json import Jsonb
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from leandata.events import INSERT_SQL, SCHEMA_SQL
 
 router = APIRouter(prefix="/v1", tags=["events"])
 _MOST_EVENTS = 1000

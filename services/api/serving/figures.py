@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import psycopg
 from fastapi import APIRouter, Query, Request
-from leandata.serving import freshness_sql, to_sales, weekly_sales_sql
 from pydantic import BaseModel
+
+from leandata.serving import freshness_sql, to_sales, weekly_sales_sql
 
 router = APIRouter(prefix="/v1", tags=["figures"])
 
@@ -58,18 +59,17 @@ async def get_weekly_sales(
     rows = await _rows(request, weekly_sales_sql(), {"since": since, "until": until})
     known = {found[0]: found for found in await _rows(request, freshness_sql(), {})}
     published = known.get("sales.weekly_sales")
-    weeks: list[Week] = []
-    for sales in map(to_sales, rows):
-        weeks.append(
-            Week(
-                week=sales.period,
-                revenue=sales.revenue,
-                orders=sales.orders,
-                customers=sales.customers,
-                new_customers=sales.new_customers,
-                units=sales.units,
-            )
+    weeks = [
+        Week(
+            week=sales.period,
+            revenue=sales.revenue,
+            orders=sales.orders,
+            customers=sales.customers,
+            new_customers=sales.new_customers,
+            units=sales.units,
         )
+        for sales in map(to_sales, rows)
+    ]
     return WeeklySales(data_until=published[3] if published else None, weeks=weeks)
 
 

@@ -8,11 +8,11 @@ import sys
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+
+from dashboards.app import create
 from leandata.errors import LeandataError
 from leandata.logs import configure
 from leandata.settings import Settings
-
-from dashboards.app import create
 
 
 class Server(BaseApplication):

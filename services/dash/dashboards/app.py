@@ -10,14 +10,14 @@ from urllib.parse import parse_qs, urlencode
 import dash
 from dash import Input, Output, State, ctx, html, no_update
 from flask import Flask
+
+from dashboards import sales
+from dashboards.auth import protect
 from leandata import serving
 from leandata.database import pool
 from leandata.errors import LeandataError
 from leandata.serving import Freshness, Sales
 from leandata.settings import Settings
-
-from dashboards import sales
-from dashboards.auth import protect
 
 _POOL = 4
 Source = Callable[[], tuple[list[Sales], Freshness | None]]
@@ -70,7 +70,7 @@ def _fill(app: dash.Dash, source: Source, today: Callable[[], date]) -> None:
             weeks = parse_qs((search or "").removeprefix("?")).get("weeks", [weeks])[0]
         try:
             everything, published = source()
-        except Exception as error:  # whatever stands between us and the figures, the page says so and stays
+        except Exception as error:  # noqa: BLE001 - whatever stands between us and the figures, the page says so and stays
             reason = error.what if isinstance(error, LeandataError) else "the serving database does not answer"
             return [], no_update, [], "", f"No figures now: {reason}. Try again in a moment.", no_update, no_update
         complete = [found for found in everything if published is None or found.period <= published.data_until]

@@ -77,30 +77,37 @@ def protect(server: Flask, *, password: str, session_key: str) -> None:
     def healthz() -> str:  # pyright: ignore[reportUnusedFunction]
         return "ok"
 
-    @server.route("/login", methods=["GET", "POST"])
+    @server.get("/login")
+    def show_login() -> str:  # pyright: ignore[reportUnusedFunction]
+        return _form("")
+
+    @server.post("/login")
     def login() -> Any:  # pyright: ignore[reportUnusedFunction]
-        if request.method == "GET":
-            return _form("")
-        now = time.monotonic()
-        if patience.wait(now) > 0:
-            return _form(f"Too many wrong passwords: try again in {patience.wait(now):.0f} seconds."), 429
-        token = session.pop("token", "")
-        if not token or not hmac.compare_digest(token, request.form.get("token", "")):
-            return _form("This form was too old. Try again."), 400
-        user, given = request.form.get("user", ""), request.form.get("password", "")
-        if user == USER and hmac.compare_digest(given.encode(), password.encode()):
-            patience.succeeded()
-            session.clear()
-            session["user"] = USER
-            session.permanent = True
-            return redirect("/")
-        patience.failed(now)
-        return _form("User or password is wrong."), 401
+        return _attempt(patience, password=password)
 
     @server.get("/logout")
     def logout() -> Any:  # pyright: ignore[reportUnusedFunction]
         session.clear()
         return redirect("/login")
+
+
+def _attempt(patience: Patience, *, password: str) -> Any:
+    """Let the user in, or say why not."""
+    now = time.monotonic()
+    if patience.wait(now) > 0:
+        return _form(f"Too many wrong passwords: try again in {patience.wait(now):.0f} seconds."), 429
+    token = session.pop("token", "")
+    if not token or not hmac.compare_digest(token, request.form.get("token", "")):
+        return _form("This form was too old. Try again."), 400
+    user, given = request.form.get("user", ""), request.form.get("password", "")
+    if user == USER and hmac.compare_digest(given.encode(), password.encode()):
+        patience.succeeded()
+        session.clear()
+        session["user"] = USER
+        session.permanent = True
+        return redirect("/")
+    patience.failed(now)
+    return _form("User or password is wrong."), 401
 
 
 def _form(problem: str) -> str:

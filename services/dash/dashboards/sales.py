@@ -10,6 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 from dash import dash_table, dcc, html
+
 from leandata.clock import Week
 from leandata.serving import Sales
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+
 from leandata.compute import Compute
 from leandata.datasets import dataset
 from leandata.tables import schema

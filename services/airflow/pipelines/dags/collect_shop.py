@@ -29,7 +29,6 @@ def collect_shop() -> None:
     @task
     def plan(params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         from leandata.settings import Settings
-
         from pipelines.collect import chunks, source_days
 
         asked = {name: date.fromisoformat(value) if value else None for name, value in (params or {}).items()}
@@ -42,12 +41,11 @@ def collect_shop() -> None:
     @task(map_index_template="{{ span }}")
     def collect(chunk: dict[str, Any]) -> int:
         from leandata.settings import Settings
-
         from pipelines.collect import Chunk, run_name
         from pipelines.collect import collect as collect_days
 
-        context = get_current_context()
-        context["span"] = f"{chunk['days'][0]} to {chunk['days'][-1]}"  # pyright: ignore[reportGeneralTypeIssues]
+        context: Any = get_current_context()
+        context["span"] = f"{chunk['days'][0]} to {chunk['days'][-1]}"
         name = run_name(context["run_id"], part=chunk["part"], attempt=context["ti"].try_number)
         days = tuple(date.fromisoformat(day) for day in chunk["days"])
         rows = collect_days(Settings.load(os.environ), Chunk(days=days, strays=chunk["strays"]), run=name)
@@ -57,17 +55,15 @@ def collect_shop() -> None:
     @task
     def customers() -> int:
         from leandata.settings import Settings
-
         from pipelines.collect import collect_customers, run_name
 
-        context = get_current_context()
+        context: Any = get_current_context()
         name = run_name(context["run_id"], attempt=context["ti"].try_number)
         return collect_customers(Settings.load(os.environ), run=name)
 
     @task(outlets=[RAW])
     def load() -> dict[str, int]:
         from leandata.settings import Settings
-
         from pipelines.collect import load as load_published
 
         return load_published(Settings.load(os.environ))

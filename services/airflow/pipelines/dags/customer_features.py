@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
 
@@ -16,11 +17,10 @@ def customer_features() -> None:
     @task(outlets=[FEATURES])
     def compute() -> int:
         from leandata.settings import Settings
-
         from pipelines.collect import run_name
         from pipelines.publish import features, version_name
 
-        context = get_current_context()
+        context: Any = get_current_context()
         run = run_name(context["run_id"], attempt=context["ti"].try_number)
         return features(Settings.load(os.environ), run=run, version=version_name(context["run_id"]))
 

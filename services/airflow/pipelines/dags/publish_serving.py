@@ -16,11 +16,10 @@ def publish_serving() -> None:
     @task(outlets=[SERVING])
     def publish() -> dict[str, int]:
         from leandata.settings import Settings
-
         from pipelines.publish import publish as publish_marts
         from pipelines.publish import version_name
 
-        return publish_marts(Settings.load(os.environ), version=version_name(get_current_context()["run_id"]))
+        return publish_marts(Settings.load(os.environ), version=version_name(str(get_current_context().get("run_id"))))
 
     publish()
 

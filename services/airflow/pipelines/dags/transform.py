@@ -18,7 +18,6 @@ def transform() -> None:
         from pathlib import Path
 
         from leandata.settings import Settings
-
         from pipelines.transform import build as run_dbt
 
         return run_dbt(Settings.load(os.environ), folder=Path(os.environ["AIRFLOW_HOME"]) / "dbt")

@@ -16,7 +16,6 @@ def weekly_sales_report() -> None:
     @task
     def mail() -> str:
         from leandata.settings import Settings
-
         from pipelines.weekly_report import mail_report
 
         done = mail_report(Settings.load(os.environ))

@@ -12,7 +12,6 @@ from leandata.clock import Week, last_complete_week
 from leandata.errors import LeandataError
 from leandata.mail import compose
 from leandata.settings import Settings
-
 from pipelines.report.render import html
 from pipelines.weekly_report import message, report_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from pipelines.report.chart import draw
 from pipelines.report.data import Report, change_shown, shown
@@ -49,7 +49,7 @@ def _templates() -> Environment:
     loader = PackageLoader("pipelines.report")
     return Environment(
         loader=loader,
-        autoescape=lambda name: bool(name and name.endswith(".html")),
+        autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
