@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FILES_A_COPY = 1000  # Snowflake's limit of FILES = (...)
 _TRIES = 8
+_RECONNECTIONS = 3
 _CONFLICTS = ("conflict", "transaction aborted", "lock timeout", "deadlock", "current transaction is aborted")
 _LOST = ("290401", "401", "connection is closed", "failed to connect", "250001", "390114", "connection aborted")
 Result = TypeVar("Result")
@@ -96,7 +97,7 @@ class Warehouse:
         COMMIT leaves the table as it was. Two loads of one slice at once end as one of them. Raises WarehouseError.
         """
         started = time.monotonic()
-        self.ensure(dataset)
+        self.retried(lambda: self.ensure(dataset))
         rows = self.retried(lambda: self._load(dataset, slices, stage=stage))
         return LoadResult(rows=rows, seconds=time.monotonic() - started)
 
@@ -107,7 +108,7 @@ class Warehouse:
                 return act()
             except WarehouseError as error:
                 again = worth_another_try(str(error))
-                if not again or attempt == _TRIES:
+                if not again or attempt == (_TRIES if again == "conflict" else _RECONNECTIONS):
                     raise
                 logging.getLogger(__name__).info("warehouse, try %d: %s", attempt, error.what)
                 time.sleep(random.uniform(0.5, 1.0) * min(5.0, 0.1 * 2**attempt))
@@ -147,7 +148,7 @@ class Warehouse:
         assert self._connection is not None
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(sql, params or None, timeout=self._timeout * 10)
+                cursor.execute(sql, params or None)
                 yield cursor
         except Exception as error:
             raise _explained(error, self._address) from error
@@ -160,7 +161,7 @@ class Warehouse:
     def _open(self) -> None:
         import snowflake.connector
 
-        logging.getLogger("snowflake.connector").setLevel(logging.ERROR)
+        logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # we raise what it would log
         address = self._address
         options: dict[str, Any] = {
             "account": address.account,
