@@ -39,8 +39,12 @@ class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(_TIMEOUT_SECONDS)
-        with bindable(self._path) as (address, _):
-            self.sock.connect(address)
+        try:
+            with bindable(self._path) as (address, _):
+                self.sock.connect(address)
+        except OSError:
+            self.sock.close()
+            raise
 
 
 class Transport(xmlrpc.client.Transport):
@@ -50,5 +54,7 @@ class Transport(xmlrpc.client.Transport):
         super().__init__()
         self._path = path
 
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002 - the socket is the host
-        return _Connection(self._path)
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        connection = _Connection(self._path)
+        self._connection = host, connection  # what the base class closes
+        return connection

@@ -249,6 +249,7 @@ class Supervisor:
                 said = lines[-1] if lines else "it said nothing"
                 raise SupervisorError(f"supervisord does not start: {said}", where=str(log))
             time.sleep(0.05)
+        daemon.returncode = 0  # it outlives us by design: Popen must not warn of it
 
     def _wait_until_gone(self) -> None:
         deadline = time.monotonic() + 30

@@ -17,7 +17,8 @@ _SPECIFIED = (
     "log_backups", "restart", "stop_signal", "stop_group", "stop_timeout", "priority", "triggers",
 )  # fmt: skip
 _DYING = ("BACKOFF", "FATAL", "EXITED", "STOPPED", "UNKNOWN")
-_CRASHES_BEFORE_GIVING_UP = 4
+_CRASHES_BEFORE_GIVING_UP = 3
+_POLL_SECONDS = 0.1
 
 
 class Process(Kind):
@@ -60,37 +61,24 @@ class Process(Kind):
         del properties
         world.supervisor.remove(id_)
 
-    def _wait(self, supervisor: Supervisor, inputs: Properties) -> Made:
-        name = inputs["name"]
+    @staticmethod
+    def _wait(supervisor: Supervisor, inputs: Properties) -> Made:
+        """Wait until the process is healthy; one that only has to run must stay up for a second."""
+        name, asked = inputs["name"], inputs["health"]
         crashes: set[float] = set()
-
-        def alive() -> bool:
+        deadline = time.monotonic() + inputs["start_timeout"]
+        while time.monotonic() < deadline and len(crashes) < _CRASHES_BEFORE_GIVING_UP:
             status = supervisor.one(name)
             if status is not None and status.state in _DYING:
                 crashes.add(status.since)
-            return len(crashes) < _CRASHES_BEFORE_GIVING_UP
-
-        if health.wait(inputs["health"], alive=alive, timeout=inputs["start_timeout"]) and self._settled(
-            supervisor, inputs
-        ):
-            return Made(id=name, properties={**inputs, "state": "running"})
+            elif status is not None and (status.state == "RUNNING" or asked["kind"] != "running"):
+                if health.healthy(asked, timeout=max(0.5, deadline - time.monotonic())):
+                    return Made(id=name, properties={**inputs, "state": "running"})
+            time.sleep(_POLL_SECONDS)
         what = "keeps ending" if crashes else f"is not healthy after {inputs['start_timeout']:.0f}s"
         said = " | ".join(health.last_lines(supervisor.log_path(name))) or "it said nothing"
         reason = f"the process {name} {what}; its log ends: {said}"
         raise HalfMadeError(name, {**inputs, "state": "unhealthy"}, reason)
-
-    @staticmethod
-    def _settled(supervisor: Supervisor, inputs: Properties) -> bool:
-        """A process without a health check has to stay up for a moment."""
-        deadline = time.monotonic() + inputs["start_timeout"]
-        while inputs["health"]["kind"] == "running" and time.monotonic() < deadline:
-            status = supervisor.one(inputs["name"])
-            if status is not None and status.state == "RUNNING":
-                return True
-            if status is not None and status.state in _DYING:
-                time.sleep(0.5)
-            time.sleep(0.1)
-        return inputs["health"]["kind"] != "running"
 
     @staticmethod
     def _demand_port(supervisor: Supervisor, inputs: Properties) -> None:
