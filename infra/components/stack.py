@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import hashlib
 import importlib
+import json
 import sys
 from dataclasses import dataclass
 from types import ModuleType
@@ -114,9 +115,14 @@ class StackOutputs:
 
 
 def deployed(environment: Environment, stack: str) -> bool:
-    """Whether the environment's backend holds a state of `stack`."""
+    """Whether the environment's backend holds outputs of `stack`."""
     backend = environment.state / "engine" / "backend" / ".pulumi" / "stacks"
-    return (backend / stack / f"{environment.name}.json").exists()
+    try:
+        state = json.loads((backend / stack / f"{environment.name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    resources = (state.get("checkpoint", {}).get("latest") or {}).get("resources") or []
+    return any(found["type"] == "pulumi:pulumi:Stack" and found.get("outputs") for found in resources)
 
 
 def _unknown() -> pulumi.Output[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import secrets
 import signal
 import socket
@@ -27,11 +28,24 @@ STANDIN_PYTHON = ROOT / "infra" / "standins" / "snowflake" / ".venv" / "bin" / "
 LAUNCHER = ROOT / "infra" / "standins" / "snowflake" / "launcher.py"
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
+def free_port(*, count: int = 1) -> int:
+    """The first of `count` ports of loopback in a row that nobody listens on now.
+
+    Below the range that outgoing connections take theirs from: there, a health check could meet itself.
+    """
+    while True:
+        first = random.randrange(20_000, 32_000)
+        if all(_free(first + offset) for offset in range(count)):
+            return first
+
+
+def _free(port: int) -> bool:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager

@@ -96,7 +96,7 @@ def _attempt(patience: Patience, *, password: str) -> Any:
     now = time.monotonic()
     if patience.wait(now) > 0:
         return _form(f"Too many wrong passwords: try again in {patience.wait(now):.0f} seconds."), 429
-    token = session.pop("token", "")
+    token = session.get("token", "")
     if not token or not hmac.compare_digest(token, request.form.get("token", "")):
         return _form("This form was too old. Try again."), 400
     user, given = request.form.get("user", ""), request.form.get("password", "")
@@ -111,5 +111,6 @@ def _attempt(patience: Patience, *, password: str) -> Any:
 
 
 def _form(problem: str) -> str:
-    session["token"] = secrets.token_urlsafe(24)
+    # One token a session: a second page, or the browser's wish for an icon, must not spoil the first form.
+    session.setdefault("token", secrets.token_urlsafe(24))
     return render_template_string(_PAGE, problem=problem, token=session["token"])

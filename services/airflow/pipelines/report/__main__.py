@@ -36,7 +36,9 @@ def main() -> int:
     files["html"].write_text(html(report, link=settings.links.dash, inline=True), encoding="utf-8")
     files["txt"].write_text(mail.text, encoding="utf-8")
     eml = compose(mail, sender=settings.mail.sender, message_id=f"<report-{week.label}@leandata>")
-    eml.set_boundary("=leandata=")
+    for number, part in enumerate(eml.walk()):
+        if part.is_multipart():
+            part.set_boundary(f"=leandata-{number}=")  # else it is random: the same report, the same bytes
     files["eml"].write_bytes(eml.as_bytes())
     paths = {name: str(path) for name, path in sorted(files.items())}
     print(json.dumps({"version": 1, "files": paths}) if options.json else "\n".join(paths.values()))

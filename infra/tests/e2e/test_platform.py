@@ -1,0 +1,251 @@
+"""The whole platform, as a user meets it: deployed, a report mailed, a dashboard clicked, a service killed, destroyed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import time
+import urllib.request
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Generator
+from datetime import date, timedelta
+from decimal import Decimal
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from leandata import serving
+from leandata.clock import Week, last_complete_week
+from leandata.database import connect
+from leandata.datasets import dataset
+from leandata.settings import DatabaseAddress, WarehouseAddress
+from leandata.warehouse import Warehouse
+
+from infra.environment import ROOT
+from infra.provider import health
+from infra.testing.checkout import Checkout, free_base
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+TODAY = date(2026, 11, 24)
+WEEK = last_complete_week(TODAY)
+SHOTS = Path(os.environ.get("LEANDATA_SCREENSHOTS") or ROOT / "build" / "screenshots")
+CHROMIUM = next((path for name in ("chromium", "google-chrome", "chromium-browser") if (path := shutil.which(name))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+def eventually(find: Callable[[], Any], *, seconds: float = 240.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := find()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert found, f"not within {seconds:.0f}s"
+    return found
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Generator[Checkout]:
+    found = Checkout(state=tmp_path_factory.mktemp("e2e") / "state", base=free_base(), today=TODAY.isoformat())
+    result = found.run("deploy")
+    try:
+        assert result.returncode == 0, result.stdout + result.stderr
+        for line in ("Sales dashboard", "Mailed reports", "Airflow", "API", "password in"):
+            assert line in result.stdout
+        yield found
+    finally:
+        found.supervisor.shutdown()
+
+
+def get(url: str, **headers: str) -> Any:
+    request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def reports(platform: Checkout) -> list[EmailMessage]:
+    paths = sorted((platform.state / "mail").glob("*.eml"))
+    mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]
+    return [mail for mail in mails if str(mail["Subject"]).startswith("Sales of week")]  # type: ignore[misc]
+
+
+@pytest.fixture(scope="module")
+def mail(platform: Checkout) -> EmailMessage:
+    return eventually(lambda: reports(platform))[0]
+
+
+def source_revenue() -> dict[date, Decimal]:
+    """Revenue a week, by the standard library and the CSV alone."""
+    moved = WEEK.start - Week.of(date(1998, 6, 30)).start
+    weeks: dict[date, Decimal] = defaultdict(Decimal)
+    with (ROOT / "infra" / "standins" / "shop" / "cdnow.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            day = date.fromisoformat(row["order_date"]) + moved
+            weeks[day - timedelta(days=day.weekday())] += Decimal(row["amount_usd"])
+    return weeks
+
+
+def outputs(platform: Checkout, stack: str) -> dict[str, Any]:
+    from ci.engine import Engine
+
+    return Engine(environment=platform.environment, pulumi=Path("pulumi")).outputs(stack)
+
+
+def test_everything_is_healthy(platform: Checkout, mail: EmailMessage) -> None:
+    status = platform.json("status")
+    assert {service["name"] for service in status["services"]} == {
+        "airflow-api", "airflow-dag-processor", "airflow-scheduler", "api", "dash", "dask-scheduler", "dask-worker-1",
+        "dask-worker-2", "mail", "postgres", "warehouse",
+    }  # fmt: skip
+    assert status["ok"], status
+
+
+def test_the_week_s_revenue_is_the_same_to_the_cent_from_the_source_to_the_mail(
+    platform: Checkout, mail: EmailMessage
+) -> None:
+    expected = source_revenue()[WEEK.start]
+    assert expected > 0
+    assert f"Sales of week {WEEK.label}: ${expected:,.2f}" in str(mail["Subject"])
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert f"${expected:,.2f}" in text.get_content()
+
+    shop = DatabaseAddress.parse(outputs(platform, "database")["shop_replica"])
+    with connect(shop) as connection:
+        query = "SELECT sum(amount_usd) FROM orders WHERE ordered_on BETWEEN %s AND %s"
+        assert connection.execute(query, [WEEK.start, WEEK.end]).fetchone() == (expected,)
+
+    with Warehouse.connect(WarehouseAddress.parse(outputs(platform, "warehouse")["address"])) as warehouse:
+        marts = {row["week"]: row["revenue"] for row in warehouse.table(dataset("sales.weekly_sales")).to_pylist()}
+    assert marts[WEEK.start] == expected
+
+    url = f"http://127.0.0.1:{platform.environment.port('api')}/v1/sales/weekly?from={WEEK.start}&to={WEEK.start}"
+    answer = get(url, X_API_Key=platform.secret("api-key"))
+    assert [Decimal(week["revenue"]) for week in answer["weeks"]] == [expected]
+    assert answer["data_until"] == str(TODAY - timedelta(days=1))
+
+
+def test_every_week_of_history_is_the_same_in_source_and_serving(platform: Checkout, mail: EmailMessage) -> None:
+    with connect(DatabaseAddress.parse(outputs(platform, "database")["serving_reader"])) as connection:
+        served = {sales.period: sales.revenue for sales in serving.weekly_sales(connection) if sales.revenue}
+    assert served == source_revenue()
+
+
+def test_the_mail_has_a_chart_and_says_where_its_figures_come_from(mail: EmailMessage) -> None:
+    images = [part for part in mail.walk() if part.get_content_type() == "image/png"]
+    assert len(images) == 1
+    assert len(images[0].get_payload(decode=True)) > 5_000  # type: ignore[arg-type]
+    page = mail.get_body(("html",))
+    assert page is not None
+    assert "prefers-color-scheme: dark" in page.get_content()
+    assert "dates were moved forward by whole weeks" in " ".join(page.get_content().lower().split())
+
+
+def test_customer_features_are_computed_on_dask_and_published(platform: Checkout, mail: EmailMessage) -> None:
+    url = f"http://127.0.0.1:{platform.environment.port('api')}/v1/freshness"
+
+    def features() -> list[int]:
+        found = get(url, X_API_Key=platform.secret("api-key"))["datasets"]
+        return [one["rows"] for one in found if one["dataset"] == "features.customer_features"]
+
+    assert eventually(features) == [23_570]
+
+
+def test_the_dashboard_shows_the_week_and_can_be_clicked(platform: Checkout, mail: EmailMessage) -> None:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is missing: apt-get install chromium")
+    from playwright.sync_api import expect, sync_playwright
+
+    revenue = source_revenue()
+    address = f"http://127.0.0.1:{platform.environment.port('dash')}"
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        page.goto(address)
+        expect(page).to_have_url(f"{address}/login")
+        page.fill("#user", "analyst")
+        page.fill("#password", "wrong")
+        page.click("#login")
+        expect(page.get_by_role("alert")).to_contain_text("User or password is wrong.")
+        page.fill("#user", "analyst")
+        page.fill("#password", platform.secret("dash-password"))
+        page.click("#login")
+        expect(page.locator("#kpi-revenue")).to_be_visible()
+        page.get_by_text("4 weeks", exact=True).click()
+        weeks = sorted(revenue)[-4:]
+        current = [week for week in (WEEK.start + timedelta(days=7),) if week < TODAY]
+        shown = sum((revenue.get(week, Decimal(0)) for week in [*weeks, *current][-4:]), Decimal(0))
+        expect(page.locator("#kpi-revenue")).to_have_text(f"${shown:,.2f}")
+        expect(page.locator("#weekly-table")).to_contain_text(f"${revenue[WEEK.start]:,.2f}")
+        expect(page.locator("#weekly-chart .bars .point").first).to_be_visible()
+        page.screenshot(path=str(SHOTS / "dashboard.png"))
+        page.goto(f"http://127.0.0.1:{platform.environment.port('mail-web')}/")
+        page.get_by_role("link", name="Sales of week").first.click()
+        page.screenshot(path=str(SHOTS / "mail.png"))
+        browser.close()
+
+
+def test_an_event_is_kept_before_it_is_acknowledged(platform: Checkout) -> None:
+    event = {"event_id": str(uuid.uuid4()), "type": "page_view", "occurred_at": "2026-11-24T10:00:00Z", "customer_id": 1}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{platform.environment.port('api')}/v1/events",
+        data=json.dumps(event).encode(),
+        headers={"Content-Type": "application/json", "X-API-Key": platform.secret("api-key")},
+    )
+    for _ in range(2):
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 202
+            assert json.load(answer) == {"accepted": [event["event_id"]]}
+    with connect(DatabaseAddress.parse(outputs(platform, "database")["events_writer"])) as connection:
+        query = "SELECT count(*) FROM events.inbox WHERE event_id = %s"
+        assert connection.execute(query, [event["event_id"]]).fetchone() == (1,)
+
+
+def test_a_killed_service_comes_back_by_itself(platform: Checkout) -> None:
+    for name in ("api", "postgres", "warehouse"):
+        before = platform.supervisor.one(name)
+        assert before is not None
+        os.kill(before.pid, signal.SIGKILL)
+        specification = platform.supervisor.specification(name)
+        assert specification is not None
+        asked = specification["health"]
+        eventually(lambda: (now := platform.supervisor.one(name)) and now.pid not in (0, before.pid), seconds=60)  # noqa: B023
+        eventually(lambda: health.healthy(asked, timeout=1), seconds=60)  # noqa: B023
+    eventually(lambda: platform.json("status")["ok"], seconds=120)
+
+
+def test_a_pipeline_can_be_run_for_a_day_and_sends_no_second_report(platform: Checkout, mail: EmailMessage) -> None:
+    result = platform.run("run", "--pipeline", "collect_shop", "--day", str(WEEK.start))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "collect_shop succeeded" in result.stdout
+    assert len(reports(platform)) == 1
+
+
+def test_a_report_is_rendered_for_a_past_week_the_same_each_time(platform: Checkout, mail: EmailMessage) -> None:
+    texts: list[bytes] = []
+    for _ in range(2):
+        files = platform.json("report", "--week", WEEK.before(3).label)["files"]
+        texts.append(Path(files["html"]).read_bytes() + Path(files["txt"]).read_bytes() + Path(files["eml"]).read_bytes())
+    assert texts[0] == texts[1]
+    assert f"${source_revenue()[WEEK.before(3).start]:,.2f}".encode() in texts[0]
+
+
+def test_deploying_again_changes_nothing(platform: Checkout, mail: EmailMessage) -> None:
+    answer = platform.json("deploy")
+    assert answer["ok"]
+    assert {name: stack["changes"] for name, stack in answer["stacks"].items() if stack["changes"]} == {}
+
+
+def test_destroying_leaves_nothing(platform: Checkout, mail: EmailMessage) -> None:
+    base = platform.environment
+    ports = [base.port(name) for name in base.file.ports.offsets]
+    result = platform.run("destroy", "--data")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert not platform.state.exists()
+    assert platform.supervisor.marked() == []
+    assert not any(health.accepts(port, timeout=0.2) for port in ports)
