@@ -75,12 +75,12 @@ def condense(message: str, *, urn: str) -> str:
     text = re.sub(r"^.*?rpc error: code = \w+ desc = ", "", text)
     text = re.sub(r"^(\d+ error occurred: )?\* ", "", text)
     text = re.sub(r"^resource partially created but read failed.*?: ", "", text)
-    name = urn.rpartition("::")[2]
+    name = "" if "::pulumi:pulumi:Stack::" in urn else urn.rpartition("::")[2]
     if not text or (any(text.lower().startswith(noise) for noise in _NOISE) and not name):
         return ""
     if "Traceback (most recent call last)" in message:
         text = _last_of_traceback(message)
-    return f"{name}: {text}"[:900] if name and not urn.endswith("::pulumi:pulumi:Stack") else text[:900]
+    return f"{name}: {text}"[:900] if name else text[:900]
 
 
 def _last_of_traceback(message: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
 from infra.environment import ROOT
 from infra.provider import health
 from infra.testing.checkout import Checkout, free_base
@@ -144,7 +145,11 @@ def test_a_taken_port_is_told_before_anything_is_changed(checkout: Checkout) -> 
         (["run"], {}, "error: no pipeline was named"),
         (["run", "--pipeline", "x", "--day", "2026-13-01"], {}, "error: '2026-13-01' is no day"),
         (["run", "--pipeline", "x", "--week", "w"], {}, "error: 'w' is no week"),
-        (["run", "--pipeline", "x", "--from", "2026-02-02", "--to", "2026-02-01"], {}, "ends (2026-02-01) before it begins"),
+        (
+            ["run", "--pipeline", "x", "--from", "2026-02-02", "--to", "2026-02-01"],
+            {},
+            "ends (2026-02-01) before it begins",
+        ),
         (["run", "--pipeline", "x", "--day", "2026-02-02", "--week", "2026-W02"], {}, "exclude each other"),
         (["test", "--service", "aip"], {}, "error: no service 'aip'"),
         (["new-service", "--name", "No Name"], {}, "error: 'No Name' cannot name a service"),
@@ -172,14 +177,16 @@ def test_an_error_for_machines_is_json(checkout: Checkout) -> None:
     assert json.loads(result.stdout) == {"version": 1, "error": "unknown environment 'prdo'. ENV is one of: local"}
 
 
-def test_a_process_that_cannot_start_fails_its_stack_with_the_end_of_its_log(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_process_that_cannot_start_fails_its_stack_with_the_end_of_its_log(
+    checkout: Checkout, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".git", ".leandata", "__pycache__"))
     launcher = copy / "infra" / "standins" / "mail" / "__main__.py"
     launcher.write_text("raise SystemExit('the mail catcher is broken')")
     broken = Checkout(state=checkout.state, base=checkout.base, root=copy)
-    os.symlink(ROOT / ".venv", copy / ".venv")
-    os.symlink(ROOT / "infra/standins/snowflake/.venv", copy / "infra/standins/snowflake/.venv")
+    (copy / ".venv").symlink_to(ROOT / ".venv")
+    (copy / "infra/standins/snowflake/.venv").symlink_to(ROOT / "infra/standins/snowflake/.venv")
     result = broken.run("deploy", "--stack", "foundation", PYTHONPATH=f"{copy}:{copy / 'shared'}")
     assert result.returncode == 1
     assert "mail: the process mail keeps ending; its log ends: the mail catcher is broken" in result.stdout

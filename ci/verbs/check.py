@@ -9,11 +9,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from infra.environment import ROOT
-
 from ci import budgets
 from ci.bootstrap import cache
 from ci.cli import Options, emit
+from infra.environment import ROOT
 
 _BIN = Path(sys.executable).parent
 _TOOLS: dict[str, tuple[str, ...]] = {

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ci.cli import Options, emit
 from infra.environment import ROOT
 from leandata.errors import LeandataError
-
-from ci.cli import Options, emit
 
 _NAME = re.compile(r"[a-z][a-z0-9]{1,19}")
 _FILES = {

@@ -8,11 +8,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from leandata.database import connect
-from leandata.settings import DatabaseAddress, Settings
 
 from infra.standins.shop.seed import seed
 from infra.testing import parts
+from leandata.database import connect
+from leandata.settings import DatabaseAddress, Settings
 
 TODAY = date(2026, 11, 24)
 

@@ -50,12 +50,19 @@ def _free(port: int) -> bool:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], *, ready: Callable[[], bool], log: Path, seconds: float = 60.0, stop: signal.Signals = signal.SIGTERM
+    command: Sequence[str],
+    *,
+    ready: Callable[[], bool],
+    log: Path,
+    seconds: float = 60.0,
+    stop: signal.Signals = signal.SIGTERM,
 ) -> Generator[subprocess.Popen[bytes]]:
     """A process that is ready; it is ended at the end, gently first."""
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environ, cwd=ROOT)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environ, cwd=ROOT
+        )
     try:
         deadline = time.monotonic() + seconds
         while not ready():
@@ -232,4 +239,3 @@ def mail_catcher(folder: Path) -> Generator[MailCatcher]:
     ready = {"kind": "http", "url": f"http://127.0.0.1:{found.http_port}/healthz", "port": 0}
     with running(command, ready=lambda: health.healthy(ready), log=folder / "mail.log"):
         yield found
-

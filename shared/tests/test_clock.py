@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from leandata.clock import Week, days, last_complete_week
 from leandata.errors import SettingsError
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+
 from leandata.datasets import CATALOG, Dataset, dataset
 from leandata.errors import ContractError
 from leandata.tables import rows_as_json, schema, validate
@@ -99,7 +100,9 @@ def test_a_value_of_another_type_is_a_bad_row_not_a_failure() -> None:
 
 
 def test_cents_that_do_not_fit_are_a_bad_row() -> None:
-    table = orders(GOOD, GOOD).set_column(3, "amount_usd", pa.array([Decimal("1.000"), Decimal("1.005")], pa.decimal128(9, 3)))
+    table = orders(GOOD, GOOD).set_column(
+        3, "amount_usd", pa.array([Decimal("1.000"), Decimal("1.005")], pa.decimal128(9, 3))
+    )
     found = validate(ORDERS, table)
     assert found.good["amount_usd"].to_pylist() == [Decimal("1.00")]
     assert found.reasons == ("amount_usd is no decimal(12,2)",)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from leandata.datasets import dataset
 from leandata.errors import LakeError
 from leandata.lake import Lake
@@ -57,7 +58,10 @@ def test_the_newest_manifest_of_a_day_counts(lake: Lake) -> None:
     lake.publish(ORDERS, {MONDAY: orders("1.00"), TUESDAY: orders("2.00", day=TUESDAY)}, run="r1")
     lake.publish(ORDERS, {MONDAY: orders("3.00", "4.00")}, run="r2")
     latest = lake.latest(ORDERS)
-    assert {day: (manifest.run, manifest.rows) for day, manifest in latest.items()} == {MONDAY: ("r2", 2), TUESDAY: ("r1", 1)}
+    assert {day: (manifest.run, manifest.rows) for day, manifest in latest.items()} == {
+        MONDAY: ("r2", 2),
+        TUESDAY: ("r1", 1),
+    }
     assert len(lake.manifests(ORDERS)) == 3
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+
 from infra.testing import parts
 from leandata import serving
 from leandata.database import Connection, connect, pool
@@ -87,7 +88,10 @@ def test_a_publication_that_breaks_the_key_leaves_the_old_one(writer: Connection
 
 def test_a_range_of_weeks_can_be_asked_for(writer: Connection) -> None:
     serving.publish(writer, WEEKLY, weeks("1.00", "2.00", "3.00"), version="v1", data_until=MONDAY)
-    assert [sales.revenue for sales in serving.weekly_sales(writer, since=date(2026, 11, 9))] == [Decimal(2), Decimal(1)]
+    assert [sales.revenue for sales in serving.weekly_sales(writer, since=date(2026, 11, 9))] == [
+        Decimal(2),
+        Decimal(1),
+    ]
     assert [sales.revenue for sales in serving.weekly_sales(writer, until=date(2026, 11, 8))] == [Decimal(3)]
 
 
@@ -105,7 +109,9 @@ def test_readers_never_see_half_of_a_publication(writer: Connection, address: Da
     thread = threading.Thread(target=read)
     thread.start()
     for number in range(1, 15):
-        serving.publish(writer, WEEKLY, weeks(*["1.00"] * (50 if number % 2 else 70)), version=f"v{number}", data_until=MONDAY)
+        serving.publish(
+            writer, WEEKLY, weeks(*["1.00"] * (50 if number % 2 else 70)), version=f"v{number}", data_until=MONDAY
+        )
         writer.commit()
     stop.set()
     thread.join()
@@ -140,7 +146,9 @@ def test_a_server_that_is_not_there_is_named() -> None:
         connect(address)
 
 
-def test_a_pool_gives_working_connections_again_after_the_server_was_killed(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_pool_gives_working_connections_again_after_the_server_was_killed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     with parts.postgres(tmp_path_factory.mktemp("killed")) as server:
         connections = pool(server.database("d", owner="o"), size=2)
         connections.open()

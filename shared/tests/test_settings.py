@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from leandata.errors import SettingsError
 from leandata.settings import DatabaseAddress, MailAddress, Settings, WarehouseAddress
 
@@ -25,7 +26,19 @@ def test_what_belongs_to_the_deployer_is_tolerated(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["environment", "warehouse", "serving", "events", "shop", "dask", "mail", "owner_mail", "report_recipients", "lake"]
+    "part",
+    [
+        "environment",
+        "warehouse",
+        "serving",
+        "events",
+        "shop",
+        "dask",
+        "mail",
+        "owner_mail",
+        "report_recipients",
+        "lake",
+    ],
 )
 def test_a_missing_setting_is_named_when_it_is_asked_for(part: str) -> None:
     settings = Settings.load({})
@@ -48,7 +61,9 @@ def test_the_lake_has_three_zones() -> None:
 def test_a_database_address_is_read_with_its_timeout_in_milliseconds(tmp_path: Path) -> None:
     secret = tmp_path / "pass word"
     secret.write_text("s3cret\n")
-    address = DatabaseAddress.parse(f"postgresql://reader@db.example:6000/shop?password_file={secret}&statement_timeout=30s")
+    address = DatabaseAddress.parse(
+        f"postgresql://reader@db.example:6000/shop?password_file={secret}&statement_timeout=30s"
+    )
     assert (address.host, address.port, address.user, address.database) == ("db.example", 6000, "reader", "shop")
     assert address.statement_timeout == 30_000
     assert address.password == "s3cret"
@@ -94,12 +109,19 @@ def test_a_lost_password_file_is_named() -> None:
 def test_a_warehouse_address_is_read() -> None:
     text = "snowflake://loader@ab12345.eu-west-1?role=LOADER&warehouse=LOAD&private_key_file=/run/key"
     address = WarehouseAddress.parse(text)
-    assert (address.user, address.account, address.role, address.warehouse) == ("loader", "ab12345.eu-west-1", "LOADER", "LOAD")
+    assert (address.user, address.account, address.role, address.warehouse) == (
+        "loader",
+        "ab12345.eu-west-1",
+        "LOADER",
+        "LOAD",
+    )
     assert address.private_key_file == Path("/run/key")
     assert (address.host, address.port, address.protocol) == ("", 443, "https")
 
 
-@pytest.mark.parametrize("text", ["snowflake://account", "snowflake://a@b?port=x", "snowflake://a@b?zone=1", "http://a@b"])
+@pytest.mark.parametrize(
+    "text", ["snowflake://account", "snowflake://a@b?port=x", "snowflake://a@b?zone=1", "http://a@b"]
+)
 def test_a_warehouse_address_that_is_wrong_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
         WarehouseAddress.parse(text)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from leandata import compute
 from leandata.errors import ComputeError, LeandataError, MailError
 from leandata.mail import Message, compose, send
@@ -20,7 +21,9 @@ def test_an_error_is_one_line_with_what_where_and_what_to_do() -> None:
 
 
 def test_a_mail_has_text_html_and_inline_images() -> None:
-    message = Message(subject="S", to=["a@x.example", "b@x.example"], text="t", html='<img src="cid:c">', images={"c": b"png"})
+    message = Message(
+        subject="S", to=["a@x.example", "b@x.example"], text="t", html='<img src="cid:c">', images={"c": b"png"}
+    )
     mail = compose(message, sender="p@x.example")
     kinds = [part.get_content_type() for part in mail.walk()]
     assert kinds == ["multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png"]
@@ -35,7 +38,7 @@ def test_a_mail_without_html_is_text_alone() -> None:
 
 
 def test_a_subject_cannot_smuggle_in_a_header() -> None:
-    with pytest.raises(ValueError, match="newline|linefeed"):
+    with pytest.raises(ValueError, match=r"newline|linefeed"):
         compose(Message(subject="S\nBcc: evil@x.example", to=["a@x.example"], text="t"), sender="p@x.example")
 
 
@@ -55,7 +58,10 @@ def test_a_cluster_without_an_address_is_refused_rather_than_started() -> None:
 
 
 def test_a_scheduler_that_does_not_answer_is_named() -> None:
-    with pytest.raises(ComputeError, match=r"does not answer.*tcp://127.0.0.1:9"), compute.connect("tcp://127.0.0.1:9", timeout=1):
+    with (
+        pytest.raises(ComputeError, match=r"does not answer.*tcp://127.0.0.1:9"),
+        compute.connect("tcp://127.0.0.1:9", timeout=1),
+    ):
         pass
 
 
@@ -83,4 +89,6 @@ def test_a_log_is_one_json_line_an_event_with_sorted_keys() -> None:
 
 def test_settings_start_quickly_because_they_load_nothing_heavy() -> None:
     code = "import sys, leandata.settings; print([m for m in ('pyarrow', 'snowflake.connector', 'pandas', 'psycopg') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

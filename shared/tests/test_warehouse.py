@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from infra.testing import parts
 from leandata.datasets import dataset
 from leandata.errors import WarehouseError
@@ -70,7 +71,6 @@ def slices(tmp_path: Path) -> dict[date | None, Manifest]:
     return dict(lake.latest(ORDERS))
 
 
-
 def total(standin: parts.Warehouse) -> tuple[int, Decimal]:
     with Warehouse.connect(standin.address) as warehouse:
         row = warehouse.query("SELECT COUNT(*) AS n, SUM(amount_usd) AS s FROM RAW.SHOP.ORDERS")[0]
@@ -78,7 +78,9 @@ def total(standin: parts.Warehouse) -> tuple[int, Decimal]:
 
 
 @pytest.mark.integration
-def test_the_whole_life_of_a_slice(standin: parts.Warehouse, slices: dict[date | None, Manifest], tmp_path: Path) -> None:
+def test_the_whole_life_of_a_slice(
+    standin: parts.Warehouse, slices: dict[date | None, Manifest], tmp_path: Path
+) -> None:
     with Warehouse.connect(standin.address) as warehouse:
         assert warehouse.load(ORDERS, slices, stage=STAGE).rows == 40
         assert warehouse.load(ORDERS, slices, stage=STAGE).rows == 40, "a second load changes nothing"
@@ -168,11 +170,17 @@ def test_a_warehouse_that_is_not_there_is_one_clear_line() -> None:
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
-        ("SELECT SUM(a) AS x FROM (SELECT 1.10::NUMBER(12,2) AS a UNION ALL SELECT 2.20::NUMBER(12,2))", Decimal("3.30")),
+        (
+            "SELECT SUM(a) AS x FROM (SELECT 1.10::NUMBER(12,2) AS a UNION ALL SELECT 2.20::NUMBER(12,2))",
+            Decimal("3.30"),
+        ),
         ("SELECT DATE_TRUNC('week', '2026-11-24'::DATE)::DATE AS x", date(2026, 11, 23)),
         ("SELECT COUNT(DISTINCT a) AS x FROM (SELECT 1 AS a UNION ALL SELECT NULL)", 1),
         ("SELECT DATEDIFF('day', '2026-11-01'::DATE, '2026-11-24'::DATE) AS x", 23),
-        ("SELECT COALESCE(SUM(a), 0)::NUMBER(14,2) AS x FROM (SELECT 1.00::NUMBER(12,2) AS a WHERE 1 = 0)", Decimal("0.00")),
+        (
+            "SELECT COALESCE(SUM(a), 0)::NUMBER(14,2) AS x FROM (SELECT 1.00::NUMBER(12,2) AS a WHERE 1 = 0)",
+            Decimal("0.00"),
+        ),
     ],
 )
 def test_the_stand_in_answers_as_snowflake_does_where_we_depend_on_it(

@@ -71,9 +71,12 @@ class Process(Kind):
             status = supervisor.one(name)
             if status is not None and status.state in _DYING:
                 crashes.add(status.since)
-            elif status is not None and (status.state == "RUNNING" or asked["kind"] != "running"):
-                if health.healthy(asked, timeout=max(0.5, deadline - time.monotonic())):
-                    return Made(id=name, properties={**inputs, "state": "running"})
+            elif (
+                status is not None
+                and (status.state == "RUNNING" or asked["kind"] != "running")
+                and health.healthy(asked, timeout=max(0.5, deadline - time.monotonic()))
+            ):
+                return Made(id=name, properties={**inputs, "state": "running"})
             time.sleep(_POLL_SECONDS)
         what = "keeps ending" if crashes else f"is not healthy after {inputs['start_timeout']:.0f}s"
         said = " | ".join(health.last_lines(supervisor.log_path(name))) or "it said nothing"

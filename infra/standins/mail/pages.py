@@ -100,7 +100,7 @@ def _mail(name: str, mail: EmailMessage) -> str:
         for key in ("Subject", "From", "To", "Message-ID")
     )
     plain = mail.get_body(("plain",))
-    text = html.escape(plain.get_content() if plain else "")
+    text = html.escape(plain.get_content().replace("\r\n", "\n") if plain else "")
     frame = f'<iframe sandbox src="/mail/{name}/html" title="HTML part"></iframe>' if mail.get_body(("html",)) else ""
     links = f'<p><a href="/">All mail</a> · <a href="/mail/{name}/raw">as it came</a></p>'
     return f"{links}<table>{heads}</table><p></p>{frame}<h2>Text part</h2><pre>{text}</pre>"

@@ -45,7 +45,10 @@ def test_nothing_has_changed_when_inputs_are_the_same() -> None:
         ({"command": ["sleep", "5"]}, "changed: command"),
         ({"env": {"A": "1"}, "triggers": {"code": "x"}}, "changed: env, triggers"),
         ({"name": "other"}, "replaced because name: a process is known by its name"),
-        ({"name": "other", "restart": "never"}, "replaced because name: a process is known by its name; changed: restart"),
+        (
+            {"name": "other", "restart": "never"},
+            "replaced because name: a process is known by its name; changed: restart",
+        ),
     ],
 )
 def test_a_change_is_told_with_its_properties_and_why_it_replaces(changed: dict[str, Any], said: str) -> None:

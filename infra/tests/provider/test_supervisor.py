@@ -25,7 +25,11 @@ SERVER = "import http.server as h, sys; h.HTTPServer(('127.0.0.1', int(sys.argv[
 
 def specification(name: str = "web", *, port: int = 0, **changed: Any) -> dict[str, Any]:
     command = ["python3", "-c", SERVER, str(port)] if port else ["sleep", "1000"]
-    asked = {"kind": "http", "url": f"http://127.0.0.1:{port}/", "port": 0} if port else {"kind": "running", "url": "", "port": 0}
+    asked = (
+        {"kind": "http", "url": f"http://127.0.0.1:{port}/", "port": 0}
+        if port
+        else {"kind": "running", "url": "", "port": 0}
+    )
     return {
         "name": name, "command": command, "env": {}, "secret_files": {}, "directory": "/tmp", "health": asked,
         "start_timeout": 20.0, "memory_limit": 0, "log_max_bytes": 100_000, "log_backups": 1, "restart": "always",
@@ -42,7 +46,9 @@ def eventually(true: Callable[[], bool], *, seconds: float = 15.0) -> bool:
     return False
 
 
-@pytest.fixture(params=["plain", "with spaces, a % and a name that is far too long for the address of a Unix socket " + "x" * 60])
+@pytest.fixture(
+    params=["plain", "with spaces, a % and a name that is far too long for the address of a Unix socket " + "x" * 60]
+)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[World]:
     world = World(state=tmp_path / request.param)
     yield world
@@ -59,7 +65,7 @@ def here(tmp_path: Path) -> Generator[World]:
 
 
 def test_a_process_runs_with_just_its_environment_and_is_found_again(world: World) -> None:
-    odd = "it's \"100%\" $HOME\nnext line"
+    odd = 'it\'s "100%" $HOME\nnext line'
     made = Process().create(world, specification(command=["sh", "-c", "env; exec sleep 1000"], env={"ODD": odd}))
     assert made.properties["state"] == "running"
     log = world.supervisor.log_path("web")
@@ -186,7 +192,9 @@ def test_secrets_are_in_no_process_list_and_no_readable_file(here: World, tmp_pa
     for path in (here.state / "run" / "processes").iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
         assert "hunter2" not in path.read_text()
-    assert json.loads((here.state / "run" / "processes" / "web.json").read_text())["secret_files"] == {"KEY_FILE": str(secret)}
+    assert json.loads((here.state / "run" / "processes" / "web.json").read_text())["secret_files"] == {
+        "KEY_FILE": str(secret)
+    }
 
 
 def test_the_start_script_quotes_everything(tmp_path: Path) -> None:

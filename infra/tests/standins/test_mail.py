@@ -10,11 +10,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from leandata.mail import Message, send
-from leandata.settings import MailAddress
 
 from infra.standins.mail import pages, smtp
 from infra.testing import parts
+from leandata.mail import Message, send
+from leandata.settings import MailAddress
 
 
 def test_a_mail_is_kept_whole_under_a_name_that_sorts_by_arrival(tmp_path: Path) -> None:
@@ -27,7 +27,9 @@ def test_dots_that_transport_doubled_are_single_again() -> None:
     assert smtp.unstuffed([b"a\r\n", b"..b\r\n", b".\r\n"]) == b"a\r\n.b\r\n\r\n"
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/mail/../../etc/passwd", "/mail/x", "/mail/", "/mail/00000000000000000000-00000000"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/mail/../../etc/passwd", "/mail/x", "/mail/", "/mail/00000000000000000000-00000000"]
+)
 def test_a_page_that_is_not_there_is_404(tmp_path: Path, path: str) -> None:
     assert pages.answer(tmp_path, path).status == 404
 
@@ -43,7 +45,9 @@ def test_a_mail_arrives_with_its_images_and_is_shown(mail_server: parts.MailCatc
     address = MailAddress(host="127.0.0.1", port=mail_server.smtp_port, sender="p@x.example")
     html = '<p onclick="x()">Grüße</p><img src="cid:c"><script>alert(1)</script>'
     text = "first\n.\n..two dots\nlast"
-    message_id = send(address, Message(subject="A <b>subject", to=["a@x.example"], text=text, html=html, images={"c": b"\x89PNG"}))
+    message_id = send(
+        address, Message(subject="A <b>subject", to=["a@x.example"], text=text, html=html, images={"c": b"\x89PNG"})
+    )
     base = f"http://127.0.0.1:{mail_server.http_port}"
     listed = json.load(urllib.request.urlopen(f"{base}/messages.json"))["messages"]
     found = next(mail for mail in listed if mail["message-id"] == message_id)
@@ -80,7 +84,7 @@ def test_a_mail_that_is_too_large_is_refused_and_not_kept(mail_server: parts.Mai
         client.mail("a@x")
         client.rcpt("b@x")
         with pytest.raises(smtplib.SMTPDataError, match="too large"):
-            raise smtplib.SMTPDataError(*client.data(b"x" * 78 * (smtp.LARGEST_MAIL // 78 + 2)))
+            raise smtplib.SMTPDataError(*client.data((b"x" * 76 + b"\r\n") * (smtp.LARGEST_MAIL // 78 + 2)))
     assert len(list(mail_server.folder.glob("*.eml"))) == before
 
 

@@ -9,14 +9,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from leandata.clock import last_complete_week
-from leandata.database import connect
-from leandata.errors import LeandataError
-from leandata.settings import DatabaseAddress
 
 from infra.standins.shop.seed import read, seed, weeks_to_move
 from infra.testing import parts
 from infra.testing.fixtures import TODAY, url_of
+from leandata.clock import last_complete_week
+from leandata.database import connect
+from leandata.errors import LeandataError
+from leandata.settings import DatabaseAddress
 
 
 def test_the_source_is_what_its_readme_says() -> None:
@@ -29,7 +29,9 @@ def test_the_source_is_what_its_readme_says() -> None:
     assert len(orders) - len(set(orders)) == 255
 
 
-@pytest.mark.parametrize("until", [date(2026, 11, 22), date(2026, 11, 23), date(2026, 11, 24), date(2026, 11, 29), date(2030, 1, 1)])
+@pytest.mark.parametrize(
+    "until", [date(2026, 11, 22), date(2026, 11, 23), date(2026, 11, 24), date(2026, 11, 29), date(2030, 1, 1)]
+)
 def test_the_last_sale_falls_into_the_last_complete_week_on_its_own_weekday(until: date) -> None:
     last = date(1998, 6, 30)
     moved = last + timedelta(weeks=weeks_to_move(last, until=until))
@@ -39,7 +41,9 @@ def test_the_last_sale_falls_into_the_last_complete_week_on_its_own_weekday(unti
 
 
 def test_a_line_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("customer_id,order_date,quantity,amount_usd\n1,1997-01-01,1,2.00\n1,1997-13-01,1,2.00\n")
+    (tmp_path / "x.csv").write_text(
+        "customer_id,order_date,quantity,amount_usd\n1,1997-01-01,1,2.00\n1,1997-13-01,1,2.00\n"
+    )
     with pytest.raises(LeandataError, match=r"cannot read an order.*\(x.csv:3\)"):
         read(tmp_path / "x.csv")
 
@@ -47,7 +51,9 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_the_shop_holds_the_source_to_the_cent_and_is_seeded_once(shop_owner: DatabaseAddress) -> None:
     with connect(shop_owner) as connection:
-        found = connection.execute("SELECT count(*), sum(amount_usd), count(DISTINCT customer_id) FROM orders").fetchone()
+        found = connection.execute(
+            "SELECT count(*), sum(amount_usd), count(DISTINCT customer_id) FROM orders"
+        ).fetchone()
         assert found == (69_659, sum((order.amount_usd for order in read()), Decimal(0)), 23_570)
         assert connection.execute("SELECT count(*) FROM customers").fetchone() == (23_570,)
         assert connection.execute("SELECT weeks_moved, until FROM seed").fetchone() == (1481, TODAY)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from leandata.clock import Week, days
 from leandata.lake import Manifest
 from leandata.serving import Freshness, Sales
@@ -57,7 +58,11 @@ def test_no_days_are_no_chunks() -> None:
 
 
 def test_another_try_writes_other_files() -> None:
-    names = {collect.run_name("scheduled__2026-11-24T02:15:00+00:00", part=part, attempt=t) for part in (0, 1) for t in (1, 2)}
+    names = {
+        collect.run_name("scheduled__2026-11-24T02:15:00+00:00", part=part, attempt=t)
+        for part in (0, 1)
+        for t in (1, 2)
+    }
     assert len(names) == 4
     assert "scheduled-2026-11-24T02-15-00-00-00.p1.t2" in names
 
@@ -68,7 +73,13 @@ def manifest(run: str, rows: int) -> Manifest:
 
 def test_only_slices_that_the_warehouse_holds_otherwise_are_loaded() -> None:
     one, two, three, four, five = days(date(2026, 11, 1), date(2026, 11, 5))
-    published = {one: manifest("r1", 5), two: manifest("r2", 5), three: manifest("r1", 6), four: manifest("r1", 0), five: manifest("r1", 0)}
+    published = {
+        one: manifest("r1", 5),
+        two: manifest("r2", 5),
+        three: manifest("r1", 6),
+        four: manifest("r1", 0),
+        five: manifest("r1", 0),
+    }
     held = {one: ("r1", 5), two: ("r1", 5), three: ("r1", 5), five: ("r0", 3)}
     assert list(collect.outdated(published, held)) == [two, three, five]
 
@@ -77,7 +88,7 @@ def test_only_slices_that_the_warehouse_holds_otherwise_are_loaded() -> None:
     ("run_id", "version"),
     [
         ("asset_triggered__2026-11-24T12:54:46.847563+00:00_jHivl3mA", "20261124t125446_jhivl3ma"),
-        ("manual__2026-11-24T12:54:46+00:00", "20261124t125446_00_00"),
+        ("manual__2026-11-24T12:54:46+00:00", "20261124t125446_46_00_00"),
         ("by hand", "by_hand"),
     ],
 )
@@ -97,7 +108,11 @@ def test_the_first_failed_test_is_told_in_one_line() -> None:
     results = {
         "results": [
             {"unique_id": "model.leandata.daily_sales", "status": "success"},
-            {"unique_id": "test.leandata.unique_x.1a", "status": "fail", "message": "Got 2 results,\n configured to fail"},
+            {
+                "unique_id": "test.leandata.unique_x.1a",
+                "status": "fail",
+                "message": "Got 2 results,\n configured to fail",
+            },
             {"unique_id": "test.leandata.other.2b", "status": "error", "message": "x"},
         ]
     }

@@ -11,6 +11,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+
 from infra.environment import ROOT
 from infra.testing.fixtures import TODAY, Platform
 from leandata import reports, serving
@@ -32,7 +33,12 @@ def source() -> list[tuple[int, date, int, Decimal]]:
     """The source by the standard library alone: an independent reading."""
     with (ROOT / "infra" / "standins" / "shop" / "cdnow.csv").open(newline="") as file:
         return [
-            (int(r["customer_id"]), date.fromisoformat(r["order_date"]) + MOVED, int(r["quantity"]), Decimal(r["amount_usd"]))
+            (
+                int(r["customer_id"]),
+                date.fromisoformat(r["order_date"]) + MOVED,
+                int(r["quantity"]),
+                Decimal(r["amount_usd"]),
+            )
             for r in csv.DictReader(file)
         ]
 
@@ -157,7 +163,7 @@ def test_two_loads_of_the_same_day_at_once_load_it_once(loaded: Platform) -> Non
         try:
             with Warehouse.connect(loaded.settings.warehouse) as warehouse:
                 warehouse.load(orders, slices, stage=collect.STAGE)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test tells it
             problems.append(error)
 
     threads = [threading.Thread(target=load) for _ in range(4)]
@@ -173,7 +179,9 @@ def test_two_loads_of_the_same_day_at_once_load_it_once(loaded: Platform) -> Non
 
 def test_a_failed_data_test_stops_the_transformation_with_its_name(loaded: Platform) -> None:
     with Warehouse.connect(loaded.settings.warehouse) as warehouse:
-        warehouse.execute("INSERT INTO RAW.SHOP.CUSTOMERS (customer_id, created_on, _run) VALUES (1, '2026-01-01', 'x')")
+        warehouse.execute(
+            "INSERT INTO RAW.SHOP.CUSTOMERS (customer_id, created_on, _run) VALUES (1, '2026-01-01', 'x')"
+        )
         try:
             with pytest.raises(ContractError, match=r"test .*unique.* failed"):
                 transform.build(loaded.settings, folder=loaded.folder / "dbt")

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pytest
+
 from infra.provider import health
 from infra.testing import parts
 from infra.testing.fixtures import url_of
@@ -83,7 +84,9 @@ def test_an_accepted_event_is_kept_once_however_often_it_is_sent(api: Api) -> No
         assert answer.json() == {"accepted": [one["event_id"]]}
     assert one["event_id"] in api.kept()
     with connect(api.events) as connection:
-        row = connection.execute("SELECT customer_id, payload FROM events.inbox WHERE event_id = %s", [one["event_id"]]).fetchall()
+        row = connection.execute(
+            "SELECT customer_id, payload FROM events.inbox WHERE event_id = %s", [one["event_id"]]
+        ).fetchall()
     assert row == [(7, one["payload"])]
 
 
@@ -144,13 +147,17 @@ def test_one_bad_event_refuses_its_whole_batch(api: Api) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused(api: Api) -> None:
-    answer = api.client.post("/v1/events", content=b"[" + b" " * (2**20) + b"]", headers={"Content-Type": "application/json"})
+    answer = api.client.post(
+        "/v1/events", content=b"[" + b" " * (2**20) + b"]", headers={"Content-Type": "application/json"}
+    )
     assert answer.status_code == 413
     assert api.client.post("/v1/events", json=[event() for _ in range(1001)]).status_code == 422
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": ""}, {"X-API-Key": "wrong"}, {"Authorization": "Bearer wrong"}])
-@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/events"), ("GET", "/v1/sales/weekly"), ("GET", "/v1/freshness")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/events"), ("GET", "/v1/sales/weekly"), ("GET", "/v1/freshness")]
+)
 def test_without_the_key_nothing_is_told(api: Api, headers: dict[str, str], method: str, path: str) -> None:
     answer = httpx.request(method, f"{api.url}{path}", headers=headers, json=event() if method == "POST" else None)
     assert answer.status_code == 401
@@ -165,7 +172,14 @@ def test_the_key_may_come_as_a_bearer(api: Api) -> None:
 
 def test_figures_are_exact_text_and_the_range_is_kept(api: Api) -> None:
     rows = [
-        {"week": date(2026, 11, day), "revenue": Decimal(revenue), "orders": 1, "customers": 1, "new_customers": 0, "units": 1}
+        {
+            "week": date(2026, 11, day),
+            "revenue": Decimal(revenue),
+            "orders": 1,
+            "customers": 1,
+            "new_customers": 0,
+            "units": 1,
+        }
         for day, revenue in ((2, "0.10"), (9, "12345678901.23"), (16, "7.00"))
     ]
     with connect(api.serving) as connection:
@@ -239,12 +253,16 @@ def test_the_api_loads_nothing_that_it_does_not_need() -> None:
     import subprocess
 
     code = "import sys, serving.app; print([m for m in ('pyarrow', 'pandas', 'snowflake.connector', 'numpy') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_a_missing_setting_is_one_clear_line(tmp_path: Path) -> None:
     import subprocess
 
-    result = subprocess.run([sys.executable, "-m", "serving"], capture_output=True, text=True, env={}, cwd=tmp_path, check=False)
+    result = subprocess.run(
+        [sys.executable, "-m", "serving"], capture_output=True, text=True, env={}, cwd=tmp_path, check=False
+    )
     assert result.returncode == 1
     assert result.stderr == "error: LEANDATA_EVENTS is not set. See shared/leandata/settings.py\n"

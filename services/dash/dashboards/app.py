@@ -14,6 +14,7 @@ from flask import Flask
 from dashboards import sales
 from dashboards.auth import protect
 from leandata import serving
+from leandata.clock import Week
 from leandata.database import pool
 from leandata.errors import LeandataError
 from leandata.serving import Freshness, Sales
@@ -73,7 +74,7 @@ def _fill(app: dash.Dash, source: Source, today: Callable[[], date]) -> None:
         except Exception as error:  # noqa: BLE001 - whatever stands between us and the figures, the page says so and stays
             reason = error.what if isinstance(error, LeandataError) else "the serving database does not answer"
             return [], no_update, [], "", f"No figures now: {reason}. Try again in a moment.", no_update, no_update
-        complete = [found for found in everything if published is None or found.period <= published.data_until]
+        complete = [found for found in everything if published and Week(found.period).end <= published.data_until]
         if start or end:
             span = (date.fromisoformat(start) if start else None, date.fromisoformat(end) if end else None)
             now, before = sales.between(complete, *span)

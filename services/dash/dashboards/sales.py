@@ -127,7 +127,7 @@ def layout() -> html.Div:
                         columns=[{"name": name.replace("_", " "), "id": name} for name in columns],
                         page_size=13,
                         style_as_list_view=True,
-                        style_cell={"textAlign": "right", "padding": "8px", "fontFamily": "inherit"},
+                        style_cell={"textAlign": "right", "padding": "8px", "fontFamily": "system-ui, sans-serif"},
                     ),
                 ]
             ),

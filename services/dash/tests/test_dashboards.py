@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
+
 from dashboards import sales
 from dashboards.app import build
 from dashboards.auth import Patience
-from flask.testing import FlaskClient
 from leandata.errors import DatabaseError
 from leandata.serving import Freshness, Sales
 
@@ -59,7 +60,9 @@ def test_the_right_password_opens_the_page_and_logging_out_closes_it(client: Fla
     assert client.get("/").headers["Location"] == "/login"
 
 
-@pytest.mark.parametrize(("user", "password"), [("analyst", "wrong"), ("admin", "right"), ("", ""), ("analyst", "rightt")])
+@pytest.mark.parametrize(
+    ("user", "password"), [("analyst", "wrong"), ("admin", "right"), ("", ""), ("analyst", "rightt")]
+)
 def test_a_wrong_password_or_user_stays_outside(client: FlaskClient, user: str, password: str) -> None:
     assert log_in(client, password, user).status_code == 401
     assert client.get("/").headers["Location"] == "/login"
@@ -104,12 +107,16 @@ def test_the_page_may_not_be_framed(client: FlaskClient) -> None:
     assert client.get("/login").headers["X-Frame-Options"] == "DENY"
 
 
-def fill(client: FlaskClient, weeks: str = "26", start: str | None = None, end: str | None = None, search: str = "") -> dict[str, Any]:
+def fill(
+    client: FlaskClient, weeks: str = "26", start: str | None = None, end: str | None = None, search: str = ""
+) -> dict[str, Any]:
     log_in(client)
     outputs = "..tiles.children...weekly-chart.figure...weekly-table.data...data-age.children...problem.children...url.search...range.value.."
     body = {
         "output": outputs,
-        "outputs": [{"id": part.split(".")[0], "property": part.split(".")[1]} for part in outputs.strip(".").split("...")],
+        "outputs": [
+            {"id": part.split(".")[0], "property": part.split(".")[1]} for part in outputs.strip(".").split("...")
+        ],
         "inputs": [
             {"id": "range", "property": "value", "value": weeks},
             {"id": "days", "property": "start_date", "value": start},

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from infra.environment import ROOT
 from infra.provider import health
 from infra.testing import parts
@@ -27,7 +28,12 @@ AS_OF = date(2026, 11, 23)
 def orders(*rows: tuple[int, int, str]) -> pa.Table:
     """Orders as (customer, days before AS_OF, amount)."""
     found = [
-        {"customer_id": customer, "ordered_on": AS_OF - timedelta(days=back), "quantity": 1, "amount_usd": Decimal(amount)}
+        {
+            "customer_id": customer,
+            "ordered_on": AS_OF - timedelta(days=back),
+            "quantity": 1,
+            "amount_usd": Decimal(amount),
+        }
         for customer, back, amount in rows
     ]
     return pa.Table.from_pylist(found, schema=schema(ORDERS))
@@ -42,7 +48,9 @@ def published(lake: Lake, table: pa.Table, *, run: str = "r") -> list[str]:
 
 
 def test_the_features_of_a_customer_are_what_their_definition_says() -> None:
-    table = plain(orders((1, 30, "10.00"), (1, 20, "5.00"), (1, 20, "5.01"), (1, 3, "1.00"), (2, 7, "99.99")), as_of=AS_OF)
+    table = plain(
+        orders((1, 30, "10.00"), (1, 20, "5.00"), (1, 20, "5.01"), (1, 3, "1.00"), (2, 7, "99.99")), as_of=AS_OF
+    )
     assert table.to_pylist() == [
         {"customer_id": 1, "as_of": AS_OF, "recency_days": 3, "frequency": 2, "monetary_value": Decimal("5.50"), "tenure_days": 30},
         {"customer_id": 2, "as_of": AS_OF, "recency_days": 7, "frequency": 0, "monetary_value": Decimal("0.00"), "tenure_days": 7},
@@ -50,7 +58,10 @@ def test_the_features_of_a_customer_are_what_their_definition_says() -> None:
 
 
 def test_a_mean_between_two_cents_is_rounded_half_to_even() -> None:
-    table = plain(orders((1, 9, "1.00"), (1, 8, "0.01"), (1, 7, "0.02"), (2, 9, "1.00"), (2, 8, "0.02"), (2, 7, "0.03")), as_of=AS_OF)
+    table = plain(
+        orders((1, 9, "1.00"), (1, 8, "0.01"), (1, 7, "0.02"), (2, 9, "1.00"), (2, 8, "0.02"), (2, 7, "0.03")),
+        as_of=AS_OF,
+    )
     assert table["monetary_value"].to_pylist() == [Decimal("0.02"), Decimal("0.02")]
 
 
@@ -71,7 +82,9 @@ ROWS = st.lists(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
-def test_the_task_farm_gives_what_plain_python_gives(rows: list[tuple[int, int, str]], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_task_farm_gives_what_plain_python_gives(
+    rows: list[tuple[int, int, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     lake = Lake(f"file://{tmp_path_factory.mktemp('lake')}")
     table = orders(*rows)
     files = published(lake, table)
@@ -82,14 +95,28 @@ def test_the_task_farm_gives_what_plain_python_gives(rows: list[tuple[int, int, 
 def test_a_real_cluster_gives_the_same_and_survives_a_killed_worker(tmp_path: Path) -> None:
     port, page = parts.free_port(), parts.free_port()
     lake = Lake(f"file://{tmp_path / 'lake'}")
-    table = orders(*[(customer, back, f"{customer}.{back:02d}") for customer in range(1, 40) for back in range(1, 20, customer % 5 + 1)])
+    table = orders(
+        *[
+            (customer, back, f"{customer}.{back:02d}")
+            for customer in range(1, 40)
+            for back in range(1, 20, customer % 5 + 1)
+        ]
+    )
     files = published(lake, table)
     scheduler = [
         *(sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)),
         *("--dashboard-address", f"127.0.0.1:{page}"),
     ]
     worker = [
-        *(sys.executable, "-m", "distributed.cli.dask_worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1", "--no-nanny"),
+        *(
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_worker",
+            f"tcp://127.0.0.1:{port}",
+            "--nthreads",
+            "1",
+            "--no-nanny",
+        ),
         *("--no-dashboard", "--local-directory", str(tmp_path), "--host", "127.0.0.1"),
     ]
     log = tmp_path / "dask.log"
