@@ -38,6 +38,8 @@ _NO_OPERATIONS = (
     r"^\s*alter\s+table\s+\S+\s+(un)?set\b",
 )
 _QUOTED_STAGE = re.compile(r"""'@((?:"[^"]+"\.?)+)'""")
+_DROP = re.compile(r"^\s*drop\s+(stage|file\s+format)\s+(?:if\s+exists\s+)?(\w+)\.(\w+)\.(\w+)\s*;?\s*$", re.IGNORECASE)
+_CATALOGUE = "_fs_global._fs_information_schema"
 _TEMPORARY = re.compile(
     r"^(\s*(?:/\*.*?\*/\s*)?create\s+(?:or\s+replace\s+)?)(?:local\s+|global\s+)?temp(?:orary)?\s+(table|view)\s+(?=[\w\"]+\.[\w\"]+\.)",
     re.IGNORECASE | re.DOTALL,
@@ -56,6 +58,12 @@ class RecentResults(collections.OrderedDict[Any, Any]):
 def rewrite(sql: str) -> str:
     """The statement in the form that fakesnow understands."""
     sql = _QUOTED_STAGE.sub(lambda match: "@" + match[1].replace('"', ""), sql)
+    dropped = _DROP.match(sql)
+    if dropped:  # the catalogue is a table of fakesnow's own; it knows no DROP of these
+        table = "_fs_stages" if dropped[1].lower() == "stage" else "_fs_file_formats"
+        database, schema, name = (part.upper() for part in dropped.groups()[1:])
+        place = f"database_name = '{database}' AND schema_name = '{schema}' AND name = '{name}'"
+        return f"DELETE FROM {_CATALOGUE}.{table} WHERE {place}"
     return _TEMPORARY.sub(r"\1\2 ", sql)
 
 
