@@ -101,7 +101,9 @@ class Engine:
     def _select(self, info: StackInfo, *, lock: int | None) -> auto.Stack:
         work = self.folder / "work" / info.name
         work.mkdir(parents=True, exist_ok=True)
-        backend = auto.ProjectBackend(url=f"file://{self.folder / 'backend'}")
+        # Without metadata=skip each file has a sidecar that is not written atomically: a kill at that moment leaves it
+        # empty, and the stack cannot be opened any more ("failed to load checkpoint: EOF").
+        backend = auto.ProjectBackend(url=f"file://{self.folder / 'backend'}?metadata=skip")
         workspace = auto.LocalWorkspace(
             work_dir=str(work),
             pulumi_home=str(self.folder / "home"),
@@ -168,7 +170,7 @@ class OpenStack:
         try:
             act(log)
         except auto.errors.CommandError as error:
-            problems = log.problems or [_last_line(str(error))]
+            problems = log.problems or [reason(str(error))]
             raise EngineError(f"the stack {self.info.name} failed", problems=problems) from None
 
 
@@ -201,6 +203,8 @@ def _commit() -> str:
     return os.environ.get("LEANDATA_COMMIT", "")
 
 
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip().startswith("error:")]
-    return (lines[-1] if lines else "the engine gave no reason").removeprefix("error:").strip()[:500]
+def reason(text: str) -> str:
+    """The last error that the CLI printed, or its last line, as one line of at most 500 characters."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line.rpartition("error: ")[2] for line in lines if "error: " in line]
+    return (errors or lines or ["the engine gave no reason"])[-1][:500]

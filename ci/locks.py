@@ -8,6 +8,7 @@ import getpass
 import json
 import os
 import socket
+import time
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,14 +32,15 @@ def hold(path: Path, *, what: str) -> Generator[IO[str]]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LockedError(
-                describe(path.read_text(encoding="utf-8"), what=what), hint="Wait for it, then try again"
-            ) from None
+            raise LockedError(describe(_written(path), what=what), hint="Wait for it, then try again") from None
         lock.truncate(0)
         holder = {"pid": os.getpid(), "user": _user(), "host": socket.gethostname(), "since": _now()}
         lock.write(json.dumps(holder))
         lock.flush()
-        yield lock
+        try:
+            yield lock
+        finally:
+            lock.truncate(0)
 
 
 def describe(text: str, *, what: str) -> str:
@@ -49,6 +51,15 @@ def describe(text: str, *, what: str) -> str:
         return f"{what} is being deployed by another process"
     by = f"pid {holder['pid']} ({holder['user']}@{holder['host']})"
     return f"{what} is being deployed since {holder['since']} by {by}"
+
+
+def _written(path: Path) -> str:
+    """What the holder wrote; who has only just locked the file is given a moment to write it."""
+    for _ in range(50):
+        if text := path.read_text(encoding="utf-8"):
+            return text
+        time.sleep(0.01)
+    return ""
 
 
 def _now() -> str:

@@ -13,6 +13,7 @@ import pytest
 from ci import bootstrap, budgets, graph, locks, preflight
 from ci.cli import VERBS, parser
 from ci.deploy import StackRun
+from ci.engine import reason
 from ci.events import Log, condense
 from ci.graph import StackInfo
 from ci.progress import did, line
@@ -286,3 +287,16 @@ def test_a_cache_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LEANDATA_CACHE", "/proc/cache")
     with pytest.raises(bootstrap.SetupError, match="the cache /proc/cache cannot be written"):
         bootstrap.setup(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        ("\n code: 255\n stdout: \n stderr: error: failed to load checkpoint: EOF\n", "failed to load checkpoint: EOF"),
+        ("\n code: 1\n stdout: x\n stderr: warning: old\nerror: no stack\n", "no stack"),
+        ("\n code: -9\n stdout: \n stderr: \n", "stderr:"),
+        ("", "the engine gave no reason"),
+    ],
+)
+def test_the_reason_of_a_failed_command_is_its_last_error(printed: str, said: str) -> None:
+    assert reason(printed) == said

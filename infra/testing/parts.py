@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from infra.environment import ROOT
 from infra.provider import health
@@ -24,6 +24,7 @@ from infra.provider.kinds.postgres import PostgresCluster, PostgresDatabase, Pos
 from infra.provider.postgres_binaries import find_pg_bin, unprivileged
 from leandata.settings import DatabaseAddress, WarehouseAddress
 
+Found = TypeVar("Found")
 STANDIN_PYTHON = ROOT / "infra" / "standins" / "snowflake" / ".venv" / "bin" / "python"
 LAUNCHER = ROOT / "infra" / "standins" / "snowflake" / "launcher.py"
 
@@ -37,6 +38,15 @@ def free_port(*, count: int = 1) -> int:
         first = random.randrange(20_000, 32_000)
         if all(_free(first + offset) for offset in range(count)):
             return first
+
+
+def eventually(find: Callable[[], Found], *, seconds: float = 20.0) -> Found:
+    """What `find` gives as soon as it is true. Raises AssertionError when it is not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (found := find()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
+        time.sleep(0.05)
+    return found
 
 
 def _free(port: int) -> bool:

@@ -87,7 +87,6 @@ def open_warehouse(folder: Path) -> instance.FakeSnow:
     finally:
         instance.duckdb.connect = real
     warehouse.results_cache = RecentResults()
-    warehouse.duck_conn.execute("SET preserve_insertion_order = false")
     for file in sorted(folder.glob("*.db")):
         path = str(file).replace("'", "''")
         warehouse.duck_conn.execute(f"ATTACH '{path}' AS {file.stem}")

@@ -7,11 +7,10 @@ import json
 import os
 import shutil
 import signal
-import time
 import urllib.request
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from datetime import date, timedelta
 from decimal import Decimal
 from email import message_from_bytes, policy
@@ -24,6 +23,7 @@ import pytest
 from infra.environment import ROOT
 from infra.provider import health
 from infra.testing.checkout import Checkout, free_base
+from infra.testing.parts import eventually
 from leandata import serving
 from leandata.clock import Week, last_complete_week
 from leandata.database import connect
@@ -40,14 +40,6 @@ CHROMIUM = next(
 )
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-
-def eventually(find: Callable[[], Any], *, seconds: float = 240.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := find()) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert found, f"not within {seconds:.0f}s"
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +69,7 @@ def reports(platform: Checkout) -> list[EmailMessage]:
 
 @pytest.fixture(scope="module")
 def mail(platform: Checkout) -> EmailMessage:
-    return eventually(lambda: reports(platform))[0]
+    return eventually(lambda: reports(platform), seconds=240)[0]
 
 
 def source_revenue() -> dict[date, Decimal]:
@@ -154,7 +146,7 @@ def test_customer_features_are_computed_on_dask_and_published(platform: Checkout
         found = get(url, X_API_Key=platform.secret("api-key"))["datasets"]
         return [one["rows"] for one in found if one["dataset"] == "features.customer_features"]
 
-    assert eventually(features) == [23_570]
+    assert eventually(features, seconds=240) == [23_570]
 
 
 def test_the_dashboard_shows_the_week_and_can_be_clicked(platform: Checkout, mail: EmailMessage) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +36,6 @@ def specification(name: str = "web", *, port: int = 0, **changed: Any) -> dict[s
     }  # fmt: skip
 
 
-def eventually(true: Callable[[], bool], *, seconds: float = 15.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @pytest.fixture(
     params=["plain", "with spaces, a % and a name that is far too long for the address of a Unix socket " + "x" * 60]
 )
@@ -69,7 +59,7 @@ def test_a_process_runs_with_just_its_environment_and_is_found_again(world: Worl
     made = Process().create(world, specification(command=["sh", "-c", "env; exec sleep 1000"], env={"ODD": odd}))
     assert made.properties["state"] == "running"
     log = world.supervisor.log_path("web")
-    assert eventually(lambda: "next line" in log.read_text())
+    assert parts.eventually(lambda: "next line" in log.read_text())
     assert f"ODD={odd}" in log.read_text()
     assert "AWS_" not in log.read_text()
     found = Process().read(world, "web", made.properties)
@@ -83,8 +73,8 @@ def test_a_killed_process_is_back_and_healthy(here: World) -> None:
     first = here.supervisor.one("web")
     assert first is not None
     os.kill(first.pid, signal.SIGKILL)
-    assert eventually(lambda: (now := here.supervisor.one("web")) is not None and now.pid not in (0, first.pid))
-    assert eventually(lambda: health.healthy(specification(port=port)["health"]))
+    assert parts.eventually(lambda: (now := here.supervisor.one("web")) is not None and now.pid not in (0, first.pid))
+    assert parts.eventually(lambda: health.healthy(specification(port=port)["health"]))
 
 
 def test_a_changed_process_is_restarted_and_an_unchanged_one_is_not(here: World) -> None:
@@ -137,7 +127,7 @@ def test_a_stopped_process_and_a_lost_one_are_drift(here: World) -> None:
 def test_a_stubborn_process_and_its_children_are_ended(here: World) -> None:
     script = "trap '' TERM; sleep 1000 & wait; sleep 1000"
     Process().create(here, specification(command=["bash", "-c", script], stop_timeout=1.0))
-    assert eventually(lambda: len(here.supervisor.marked()) >= 3)
+    assert parts.eventually(lambda: len(here.supervisor.marked()) >= 3)
     Process().delete(here, "web", {})
     names = {process.name() for process in here.supervisor.marked()}
     assert "sleep" not in names
@@ -149,9 +139,9 @@ def test_after_a_killed_supervisor_everything_comes_back_once(here: World) -> No
     Process().create(here, specification(port=port))
     pid = int((here.state / "run" / "supervisord.pid").read_text())
     os.kill(pid, signal.SIGKILL)
-    assert eventually(lambda: not here.supervisor.alive())
+    assert parts.eventually(lambda: not here.supervisor.alive())
     here.supervisor.ensure()
-    assert eventually(lambda: health.healthy(specification(port=port)["health"]))
+    assert parts.eventually(lambda: health.healthy(specification(port=port)["health"]))
     servers = [p for p in here.supervisor.marked() if SERVER in p.cmdline()]
     assert len(servers) == 1, "no second copy beside an orphan"
 

@@ -232,19 +232,18 @@ def test_whatever_was_answered_202_is_there_after_postgresql_was_killed_under_wr
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
         thread.start()
-    stop.wait(1.0)
+    parts.eventually(lambda: len(accepted) > 50)
     api.server.kill()
     assert httpx.get(f"{api.url}/healthz").status_code == 200, "the process itself is fine"
     assert httpx.get(f"{api.url}/readyz").status_code == 503
-    stop.wait(0.5)
+    parts.eventually(lambda: 503 in statuses)
     api.server.start()
-    stop.wait(2.0)
+    kept = len(accepted)
+    parts.eventually(lambda: len(accepted) > kept)
     stop.set()
     for thread in threads:
         thread.join()
-    assert len(accepted) > 50
-    assert statuses <= {202, 503}, statuses
-    assert 503 in statuses
+    assert statuses == {202, 503}
     assert accepted <= api.kept()
     assert httpx.get(f"{api.url}/readyz").status_code == 200
 
