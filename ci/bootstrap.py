@@ -12,14 +12,18 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.parse
 import urllib.request
 import zipfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PULUMI = "3.255.0"
@@ -115,23 +119,48 @@ def _find_uv() -> str:
     if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
         return found
     try:
-        with urllib.request.urlopen("https://pypi.org/pypi/uv/json", timeout=60) as answer:
-            files = json.load(answer)["urls"]
-        machine = platform.machine().replace("arm64", "aarch64" if sys.platform == "linux" else "arm64")
-        system = "manylinux" if sys.platform == "linux" else "macosx"
-        wheel = next(file for file in files if system in file["filename"] and machine in file["filename"])
-        with urllib.request.urlopen(wheel["url"], timeout=300) as answer:
-            data = answer.read()
-        if hashlib.sha256(data).hexdigest() != wheel["digests"]["sha256"]:
-            raise SetupError("the download of uv is damaged. Try again")
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            name = next(name for name in archive.namelist() if name.endswith("/scripts/uv"))
-            own.parent.mkdir(parents=True, exist_ok=True)
-            own.write_bytes(archive.read(name))
-        own.chmod(0o755)
-    except (OSError, StopIteration, ValueError, KeyError) as error:
+        _download_uv(own)
+    except (OSError, ValueError, KeyError, StopIteration) as error:
         raise SetupError(f"uv is missing and cannot be downloaded ({error}). Install it: pip install uv") from error
     return str(own)
+
+
+def _download_uv(target: Path) -> None:
+    """The newest uv for this machine from PyPI (or from PIP_INDEX_URL), by the index's JSON form (PEP 691)."""
+    index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + "/uv/"
+    request = urllib.request.Request(index, headers={"Accept": "application/vnd.pypi.simple.v1+json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        files = json.load(answer)["files"]
+    wheel = newest_wheel(files, system=sys.platform, machine=platform.machine())
+    with urllib.request.urlopen(urllib.parse.urljoin(index, wheel["url"]), timeout=300) as answer:
+        data = answer.read()
+    if hashlib.sha256(data).hexdigest() != wheel["hashes"]["sha256"]:
+        raise SetupError("the download of uv is damaged. Try again")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("/scripts/uv"))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = target.with_name(f"uv.{os.getpid()}.new")
+        scratch.write_bytes(archive.read(name))
+    scratch.chmod(0o755)
+    scratch.replace(target)
+
+
+def newest_wheel(files: Sequence[Mapping[str, Any]], *, system: str, machine: str) -> Mapping[str, Any]:
+    """The newest wheel among an index's files that runs on this machine. Raises StopIteration when there is none."""
+    wanted = "manylinux" if system == "linux" else "macosx"
+    if system == "linux":
+        machine = machine.replace("arm64", "aarch64")
+
+    def version(file: Mapping[str, Any]) -> tuple[int, ...]:
+        return tuple(int(part) for part in str(file["filename"]).split("-")[1].split("."))
+
+    fitting = [
+        file
+        for file in files
+        if re.fullmatch(rf"uv-[\d.]+-py3-none-.*{wanted}\w*{machine}.*\.whl", file["filename"])
+        and not file.get("yanked")
+    ]
+    return next(iter(sorted(fitting, key=version, reverse=True)))
 
 
 def _sync(uv: str, project: Path) -> str:
@@ -184,24 +213,34 @@ def _build_pulumi(go: str, root: Path, target: Path) -> str:
         "setup: building Pulumi from Go modules, once for this machine (about 4 minutes)", file=sys.stderr, flush=True
     )
     target.parent.mkdir(parents=True, exist_ok=True)
-    flags = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI}"
-    scratch = target.with_name(f"pulumi.{os.getpid()}.new")
-    command = [
-        go,
-        "build",
-        "-trimpath",
-        "-ldflags",
-        flags,
-        "-o",
-        str(scratch),
-        "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-    ]
-    environ = {**os.environ, "CGO_ENABLED": "0"}
-    result = subprocess.run(
-        command, cwd=root / "infra" / "engine", env=environ, capture_output=True, text=True, check=False
-    )
-    if result.returncode != 0:
-        last = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise SetupError(f"Pulumi {PULUMI} cannot be built: {last[:300]}. Install it by hand, then try again")
-    scratch.replace(target)
+    version = f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI}"
+    with tempfile.TemporaryDirectory(prefix="build-", dir=cache()) as folder:
+        made = Path(folder, "pulumi")
+        package = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+        command = [go, "build", "-trimpath", "-ldflags", f"-s -w -X {version}", "-o", str(made), package]
+        engine = root / "infra" / "engine"
+        result = subprocess.run(
+            command, cwd=engine, env=_go_environment(go, Path(folder)), capture_output=True, text=True, check=False
+        )
+        if result.returncode != 0:
+            last = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise SetupError(f"Pulumi {PULUMI} cannot be built: {last[:300]}. Install it by hand, then try again")
+        made.replace(target)
     return str(target)
+
+
+def _go_environment(go: str, folder: Path) -> dict[str, str]:
+    """Go that writes to `folder` only; modules that the user has already are read from their own cache."""
+    asked = subprocess.run([go, "env", "GOMODCACHE", "GOPROXY"], capture_output=True, text=True, check=False)
+    modules, proxy = [*asked.stdout.splitlines(), "", ""][:2]
+    places = [f"file://{modules}/cache/download"] if modules and Path(modules, "cache", "download").is_dir() else []
+    own = {
+        "CGO_ENABLED": "0",
+        "GOCACHE": str(folder / "cache"),
+        "GOFLAGS": "-modcacherw",
+        "GOPATH": str(folder / "go"),
+        "GOMODCACHE": str(folder / "modules"),
+        "GOPROXY": ",".join([*places, proxy or "https://proxy.golang.org,direct"]),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+    }
+    return {**os.environ, **own}

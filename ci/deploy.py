@@ -25,7 +25,6 @@ class StackRun:
     """One stack in an operation: `state` goes from waiting over running to done, failed or skipped."""
 
     info: StackInfo
-    expected: int
     state: str = "waiting"
     started: float = 0.0
     seconds: float = 0.0
@@ -34,7 +33,9 @@ class StackRun:
 
 
 class Watcher(Protocol):
-    """Shows the runs while they go on."""
+    """Shows the runs while they go on: all of them are said at first."""
+
+    def expect(self, run: StackRun) -> None: ...
 
     def changed(self, run: StackRun) -> None: ...
 
@@ -56,7 +57,9 @@ def run_all(
 
     A second stack is never begun before those it waits for are done. The runs, by name.
     """
-    runs = {name: StackRun(info=info, expected=len(engine.resources(name))) for name, info in sorted(stacks.items())}
+    runs = {name: StackRun(info=info) for name, info in sorted(stacks.items())}
+    for run in runs.values():
+        watcher.expect(run)
     waits = _waits(stacks, reverse=reverse)
     pending: dict[Future[None], str] = {}
     stop = threading.Event()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from ci.deploy import StackRun, Watcher
+from leandata.errors import LeandataError
 
 _MARKS = {"waiting": "·", "running": "…", "done": "✓", "failed": "✗", "skipped": "-"}
 
@@ -24,6 +26,9 @@ class Lines:
         self._start = time.monotonic()
         self._mutex = threading.Lock()
 
+    def expect(self, run: StackRun) -> None:
+        """A line is for what happens."""
+
     def changed(self, run: StackRun) -> None:
         with self._mutex:
             print(f"{time.monotonic() - self._start:6.1f}s  {line(run)}", flush=True)
@@ -34,18 +39,40 @@ class LiveTable:
 
     def __init__(self) -> None:
         self._runs: dict[str, StackRun] = {}
+        self._totals: dict[str, int] = {}
+
+    def learn(self, totals: Callable[[], Mapping[str, int]]) -> None:
+        """Ask, beside the work, how many resources each stack has; no harm when that fails."""
+
+        def ask() -> None:
+            with suppress(LeandataError):
+                self._totals.update(totals())
+
+        threading.Thread(target=ask, daemon=True).start()
+
+    def expect(self, run: StackRun) -> None:
+        self._runs[run.info.name] = run
 
     def changed(self, run: StackRun) -> None:
-        self._runs[run.info.name] = run
+        """The table holds the runs themselves."""
 
     def __rich__(self) -> Table:
         table = Table(box=None, pad_edge=False)
-        for heading in ("", "stack", "resources", "seconds", "now"):
+        for heading in ("", "stack", "", "resources", "seconds", "now"):
             table.add_column(heading)
         for name, run in sorted(self._runs.items()):
             seconds = run.seconds or (time.monotonic() - run.started if run.started else 0.0)
-            table.add_row(_MARKS[run.state], name, str(run.log.finished), f"{seconds:.1f}", _now(run))
+            done = run.log.finished
+            total = self._totals.get(name, 0)
+            whole = done if run.state == "done" else max(total, done)
+            bar = ProgressBar(total=max(whole, 1), completed=done, width=16)
+            table.add_row(_MARKS[run.state], name, bar, counted(done, total), f"{seconds:.1f}", _now(run))
         return table
+
+
+def counted(done: int, total: int) -> str:
+    """How many resources were looked at, of how many: "3/22"; just the first while nobody knows the second."""
+    return f"{done}/{total}" if total >= max(1, done) else str(done)
 
 
 def line(run: StackRun) -> str:
@@ -63,12 +90,16 @@ def did(run: StackRun) -> str:
 
 
 @contextmanager
-def watching(*, quiet: bool = False) -> Generator[Watcher]:
-    """Something that shows runs: nothing when `quiet`, live in a terminal, lines elsewhere."""
+def watching(*, quiet: bool = False, totals: Callable[[], Mapping[str, int]] = dict) -> Generator[Watcher]:
+    """Something that shows runs: nothing when `quiet`, live in a terminal, lines elsewhere.
+
+    `totals` gives the number of each stack's resources; it may take its time, and is asked only in a terminal.
+    """
     if quiet:
         yield _Silent()
     elif sys.stdout.isatty():
         table = LiveTable()
+        table.learn(totals)
         with Live(table, console=Console(), refresh_per_second=10):
             yield table
     else:
@@ -76,6 +107,9 @@ def watching(*, quiet: bool = False) -> Generator[Watcher]:
 
 
 class _Silent:
+    def expect(self, run: StackRun) -> None:
+        """Say nothing."""
+
     def changed(self, run: StackRun) -> None:
         """Say nothing."""
 

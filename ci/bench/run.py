@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from ci.bench.lake_to_warehouse import measure as lake_to_warehouse
 from ci.cli import Options, emit
 from infra.environment import ROOT
 from infra.provider import health
+from infra.provider.supervisor import Supervisor
 from infra.testing.parts import free_port
 from leandata.errors import LeandataError
 
@@ -29,6 +31,8 @@ _TARGETS = {
     "status_seconds": "at most 2",
     "destroy_seconds": "at most 15",
     "memory_gb": "at most 2.0",
+    "restart_seconds": "at most 10",
+    "restart_airflow_seconds": "at most 45",
     "load_to_duckdb": "at least 0.70",
 }
 
@@ -64,6 +68,26 @@ class Bench:
                 raise LeandataError("no report was mailed")
             time.sleep(0.2)
         return time.monotonic() - started
+
+    def restarts(self) -> dict[str, float]:
+        """Kill one process after the other; seconds until each is back and healthy. Raises LeandataError."""
+        supervisor = Supervisor(self.state)
+        took: dict[str, float] = {}
+        for name in supervisor.names():
+            before = supervisor.one(name)
+            asked = (supervisor.specification(name) or {}).get("health", {"kind": "running"})
+            if before is None or not before.pid:
+                raise LeandataError(f"{name} does not run")
+            started = time.monotonic()
+            os.kill(before.pid, signal.SIGKILL)
+            while not (
+                (now := supervisor.one(name)) and now.pid not in (0, before.pid) and health.healthy(asked, timeout=1.0)
+            ):
+                if time.monotonic() - started > _PATIENCE_SECONDS:
+                    raise LeandataError(f"{name} does not come back")
+                time.sleep(0.1)
+            took[name] = time.monotonic() - started
+        return took
 
 
 def bench(options: Options) -> int:
@@ -107,6 +131,7 @@ def platform(folder: Path) -> dict[str, float]:
         status, _ = found.ci("status")
         _, answer = found.ci("status", "--json")
         memory = sum(service["memory"] for service in json.loads(answer)["services"])
+        restarts = found.restarts()
     finally:
         destroy, _ = found.ci("destroy", "--data")
     return {
@@ -116,6 +141,8 @@ def platform(folder: Path) -> dict[str, float]:
         "status_seconds": status,
         "destroy_seconds": destroy,
         "memory_gb": memory / 1e9,
+        "restart_seconds": max(took for name, took in restarts.items() if not name.startswith("airflow")),
+        "restart_airflow_seconds": max(took for name, took in restarts.items() if name.startswith("airflow")),
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -132,7 +134,7 @@ def test_the_engine_s_events_become_steps_and_counts() -> None:
 
 
 def test_a_run_is_told_in_one_line() -> None:
-    run = StackRun(info=stacks(api="")["api"], expected=0)
+    run = StackRun(info=stacks(api="")["api"])
     assert line(run) == "· api         waiting"
     run.state, run.seconds = "done", 1.25
     assert did(run) == "nothing to change"
@@ -157,7 +159,7 @@ def test_every_verb_is_a_target_of_the_makefile_with_a_remark() -> None:
     for verb in VERBS:
         assert f"\n{verb}: ## " in makefile, verb
     for rule in makefile.split("\n\n")[-1].splitlines():
-        assert rule.startswith(("\t$(CI)", "\t@", *VERBS, "help:")), rule
+        assert rule.startswith(("\t$(LEANDATA)", "\t@", *VERBS, "help:")), rule
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
@@ -300,3 +302,11 @@ def test_a_cache_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch
 )
 def test_the_reason_of_a_failed_command_is_its_last_error(printed: str, said: str) -> None:
     assert reason(printed) == said
+
+
+def test_make_hands_the_environment_on_as_it_is() -> None:
+    answer = subprocess.run(
+        ["make", "-s", "--eval", "show:; @echo $$CI $$HOME", "show"],
+        cwd=bootstrap.ROOT, env={**os.environ, "CI": "true", "HOME": "/here"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert answer.stdout == "true /here\n"

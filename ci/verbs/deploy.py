@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from ci.deploy import StackRun, run_all
 from ci.engine import Engine
 from ci.graph import dependents, discover, select
 from ci.preflight import demand
+from ci.programs import declared
 from ci.progress import line, watching
 from infra.environment import Environment
 from infra.provider.servicer import serve
@@ -31,7 +33,7 @@ def deploy(options: Options) -> int:
     port, stop = serve()
     try:
         engine = Engine(environment=environment, pulumi=pulumi_path(), provider_port=port)
-        with watching(quiet=options.json) as watcher:
+        with watching(quiet=options.json, totals=lambda: totals(environment)) as watcher:
             act = (lambda stack, log: stack.preview(log)) if options.dry else (lambda stack, log: stack.up(log))
             runs = run_all(engine, stacks, act=act, watcher=watcher, locked=not options.dry)
     finally:
@@ -52,6 +54,16 @@ def deploy(options: Options) -> int:
             print("\n".join(f"  {problem}" for problem in run.problems))
             print("What was done is kept; mend the cause and run the same command again.")
     return 0 if good else 1
+
+
+def totals(environment: Environment) -> dict[str, int]:
+    """How many resources of ours each stack of the environment declares."""
+    own = {**os.environ, "LEANDATA_STATE": str(environment.state)}
+    programs = declared(environment.name, root=environment.root, environ=own)
+    return {
+        name: sum(resource.type.startswith("machine:") for resource in program.resources.values())
+        for name, program in programs.items()
+    }
 
 
 def names(text: str) -> list[str]:

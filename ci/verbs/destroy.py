@@ -42,7 +42,10 @@ def destroy(options: Options) -> int:
         engine = Engine(environment=environment, pulumi=pulumi_path(), provider_port=port)
         if not wanted:
             Supervisor(environment.state).stop_all()
-        with watching(quiet=options.json) as watcher:
+        made = {
+            name: sum(found["type"].startswith("machine:") for found in engine.resources(name)) for name in deployed
+        }
+        with watching(quiet=options.json, totals=lambda: made) as watcher:
             runs = run_all(engine, deployed, act=lambda stack, log: stack.destroy(log), watcher=watcher, reverse=True)
     finally:
         stop()

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import collections
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ def open_warehouse(folder: Path) -> instance.FakeSnow:
     folder.mkdir(parents=True, exist_ok=True)
     stages = folder / "_stages"
     stages.mkdir(exist_ok=True)
+    shutil.rmtree(fakesnow.transforms.stage.LOCAL_BUCKET_PATH, ignore_errors=True)  # it made one in /tmp
     fakesnow.transforms.stage.LOCAL_BUCKET_PATH = str(stages)
     real = duckdb.connect
 

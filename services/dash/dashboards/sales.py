@@ -16,6 +16,7 @@ from leandata.serving import Sales
 
 _RANGES = {"4": "4 weeks", "13": "13 weeks", "26": "26 weeks", "52": "52 weeks", "all": "All"}
 DEFAULT_RANGE = "26"
+_NAMED_BARS = 13
 _BLUE = "#2f6fb5"
 
 
@@ -80,9 +81,17 @@ def chart(now: Sequence[Sales]) -> go.Figure:
     figure.update_layout(
         template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": "#7a828c"},
         margin={"l": 64, "r": 16, "t": 16, "b": 40}, height=340, bargap=0.2,
-        yaxis={"tickprefix": "$", "gridcolor": "rgba(128,128,128,.25)", "zeroline": False}, xaxis={"showgrid": False},
+        yaxis={"tickprefix": "$", "gridcolor": "rgba(128,128,128,.25)", "zeroline": False},
+        xaxis={"showgrid": False, **_ticks(now)},
     )  # fmt: skip
     return figure
+
+
+def _ticks(now: Sequence[Sales]) -> dict[str, Any]:
+    """Every bar is named while there is room for it."""
+    if not 0 < len(now) <= _NAMED_BARS:
+        return {}
+    return {"tickvals": [found.period for found in now], "ticktext": [Week(found.period).label for found in now]}
 
 
 def table(now: Sequence[Sales]) -> list[dict[str, str]]:
