@@ -88,7 +88,8 @@ class RenderedSecret(pulumi.CustomResource):
 class Process(pulumi.CustomResource):
     """A supervised process that outlives the command which made it; created when it is healthy.
 
-    `secret_files` maps environment variables to the paths of secrets. `start_timeout` and `stop_timeout` are seconds,
+    `secret_files` maps environment variables to the paths of secrets. `user` is who it runs as ("" = who deploys;
+    another one only when root deploys). `start_timeout` and `stop_timeout` are seconds,
     `memory_limit` is bytes (0 = none; shown by status, as a machine without containers cannot enforce it).
     """
 
@@ -102,6 +103,7 @@ class Process(pulumi.CustomResource):
         env: Mapping[str, Text] | None = None,
         secret_files: Mapping[str, Text] | None = None,
         directory: str,
+        user: str = "",
         health: Health | None = None,
         start_timeout: float = 120.0,
         memory_limit: int = 0,
@@ -121,6 +123,7 @@ class Process(pulumi.CustomResource):
             "env": dict(env or {}),
             "secret_files": dict(secret_files or {}),
             "directory": directory,
+            "user": user,
             "health": asdict(health) if health else {"kind": "running", "url": "", "port": 0},
             "start_timeout": start_timeout,
             "memory_limit": memory_limit,

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import shlex
 import shutil
 import subprocess
@@ -306,6 +307,10 @@ def start_script(specification: dict[str, Any], *, marker: str, home: Path) -> s
     exports = [f"export {name}={shlex.quote(str(value))}" for name, value in sorted(variables.items())]
     setpriv = shutil.which("setpriv")
     guard = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
+    if user := specification.get("user"):
+        if setpriv is None:
+            raise SupervisorError("setpriv is missing", hint="Install the package util-linux")
+        guard += [f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--init-groups"]
     command = shlex.join([*guard, *specification["command"]])
     return "\n".join(["#!/bin/sh", *exports, f"cd {shlex.quote(specification['directory'])}", f"exec {command}", ""])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -37,10 +38,10 @@ class Process(Kind):
                 problems.append(f"{name} must be a number of seconds above zero")
         if inputs.get("restart") not in ("always", "on-failure", "never"):
             problems.append("restart must be always, on-failure or never")
-        return problems
+        return problems + _user_problems(inputs.get("user", ""))
 
     def create(self, world: World, inputs: Properties) -> Made:
-        specification = {name: inputs[name] for name in _SPECIFIED}
+        specification = {name: inputs[name] for name in _SPECIFIED} | {"user": inputs.get("user", "")}
         supervisor, name = world.supervisor, inputs["name"]
         supervisor.ensure()
         if supervisor.specification(name) == specification and _running(supervisor, name):
@@ -127,6 +128,18 @@ class Job(Kind):
 
     def delete(self, world: World, id_: str, properties: Properties) -> None:
         del world, id_, properties
+
+
+def _user_problems(user: Any) -> list[str]:
+    if not user or unknown(user):
+        return []
+    try:
+        found = pwd.getpwnam(user)
+    except (KeyError, TypeError):
+        return [f"user {user!r} is nobody on this machine"]
+    if os.geteuid() not in (0, found.pw_uid):
+        return [f"only root starts a process as another user ({user})"]
+    return []
 
 
 def _running(supervisor: Supervisor, name: str) -> bool:

@@ -199,3 +199,17 @@ def test_a_supervisor_that_cannot_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "run" / "processes" / "broken.conf").write_text("[program:broken]\nnumprocs=x\n")
     with pytest.raises(SupervisorError, match="supervisord does not start"):
         supervisor.ensure()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may start a process as another user; run the tests as root")
+def test_a_process_runs_as_the_user_it_is_given(here: World) -> None:
+    Process().create(here, specification(command=["sleep", "1000"], user="nobody"))
+    status = here.supervisor.one("web")
+    assert status is not None
+    assert psutil.Process(status.pid).username() == "nobody"
+
+
+def test_a_user_that_nobody_is_is_refused() -> None:
+    assert Process().check(specification(command=["sleep", "1"], user="no-such-user")) == [
+        "user 'no-such-user' is nobody on this machine"
+    ]
