@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from ci.bootstrap import ROOT, SetupError, interpreter, setup
+from ci.bootstrap import ROOT, SetupError, cache, interpreter, setup
 
 _WITHOUT_SETUP = ("-h", "--help")
 
@@ -26,6 +26,8 @@ def main() -> int:
         python = str(interpreter())
         os.chdir(ROOT)
         os.execv(python, [python, "-m", "ci", *sys.argv[1:]])  # noqa: S606
+    # What libraries keep for themselves goes where we keep such things, not into the user's ~/.config.
+    os.environ.setdefault("MPLCONFIGDIR", str(cache() / "matplotlib"))
     from ci.cli import run
 
     return run(sys.argv[1:])
