@@ -151,6 +151,7 @@ def airflow_standalone(folder: Path) -> dict[str, float]:
     port = free_port()
     environ = {
         **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "AIRFLOW_HOME": str(folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__API__PORT": str(port),
@@ -171,7 +172,7 @@ def airflow_standalone(folder: Path) -> dict[str, float]:
             time.sleep(0.5)
         return {"airflow_standalone_seconds": time.monotonic() - started}
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=60)
 
 
