@@ -126,12 +126,12 @@ def platform(folder: Path) -> dict[str, float]:
     try:
         deploy, _ = found.ci("deploy")
         report = found.first_report(started=started)
+        restarts = found.restarts()
         time.sleep(20)  # what follows the report has ended, and everything idles
         noop, _ = found.ci("deploy")
         status, _ = found.ci("status")
         _, answer = found.ci("status", "--json")
         memory = sum(service["memory"] for service in json.loads(answer)["services"])
-        restarts = found.restarts()
     finally:
         destroy, _ = found.ci("destroy", "--data")
     return {
