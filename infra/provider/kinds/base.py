@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from infra.provider.kinds.shapes import Shape
 from infra.provider.supervisor import Supervisor
 from leandata.errors import LeandataError
 
@@ -58,15 +59,32 @@ class Change:
 class Kind:
     """One kind of resource. `create` adopts what already exists, so that a killed deployment can be repeated."""
 
+    # Property -> what it must be. `optional` ones may be missing.
+    shapes: ClassVar[dict[str, Shape]] = {}
+    optional: ClassVar[frozenset[str]] = frozenset()
     # Property -> why a change of it needs a new resource.
     replaced_by: ClassVar[dict[str, str]] = {}
     # Output -> the value it has while the resource is as declared; anything else is drift.
     healthy: ClassVar[dict[str, Any]] = {}
 
     def check(self, inputs: Properties) -> list[str]:
-        """What is wrong with the inputs, one sentence each; they may hold unknown values."""
-        del inputs
-        return []
+        """What is wrong with the inputs, one sentence each, sorted; they may hold unknown values.
+
+        A sentence names a property and never its value, which may be a secret.
+        """
+        given = {name: value for name, value in inputs.items() if value is not None}
+        strange = set(given) - set(self.shapes) - self.computed()
+        missing = set(self.shapes) - set(given) - self.optional
+        wrong = {
+            name: said
+            for name, value in given.items()
+            if name in self.shapes and not unknown(value) and (said := self.shapes[name](value))
+        }
+        return sorted(
+            [f"{name} is no property" for name in strange]
+            + [f"{name} is missing" for name in missing]
+            + [f"{name} {said}" for name, said in wrong.items()]
+        )
 
     def create(self, world: World, inputs: Properties) -> Made:
         """Make the resource, or adopt the one that is there."""
@@ -129,12 +147,3 @@ def unknown(value: Any) -> bool:
     if isinstance(value, list):
         return any(unknown(item) for item in value)
     return value == UNKNOWN
-
-
-def absolute(inputs: Properties, *names: str) -> list[str]:
-    """A sentence for each of the properties `names` that is no absolute path."""
-    return [
-        f"{name} must be an absolute path"
-        for name in names
-        if not unknown(inputs.get(name)) and not str(inputs.get(name, "")).startswith("/")
-    ]

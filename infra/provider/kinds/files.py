@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World, absolute, unknown
+from infra.provider.kinds import shapes
+from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World
+from infra.provider.kinds.shapes import Shape
 
 _ALPHABET = string.ascii_letters + string.digits
 _MAKERS: dict[str, Callable[[], str]] = {
@@ -26,10 +28,9 @@ _MAKERS: dict[str, Callable[[], str]] = {
 class Directory(Kind):
     """A folder with its mode."""
 
+    shapes: ClassVar[dict[str, Shape]] = {"path": shapes.path, "mode": shapes.mode, "retain": shapes.flag}
+    optional: ClassVar[frozenset[str]] = frozenset({"retain"})
     replaced_by: ClassVar[dict[str, str]] = {"path": "a folder is not moved with its content"}
-
-    def check(self, inputs: Properties) -> list[str]:
-        return absolute(inputs, "path") + _mode_problems(inputs)
 
     def create(self, world: World, inputs: Properties) -> Made:
         del world
@@ -52,10 +53,8 @@ class Directory(Kind):
 class File(Kind):
     """A text file: drift is seen in its content and its mode."""
 
+    shapes: ClassVar[dict[str, Shape]] = {"path": shapes.path, "mode": shapes.mode, "content": shapes.any_text}
     replaced_by: ClassVar[dict[str, str]] = {"path": "the old file would stay"}
-
-    def check(self, inputs: Properties) -> list[str]:
-        return absolute(inputs, "path") + _mode_problems(inputs)
 
     def create(self, world: World, inputs: Properties) -> Made:
         del world
@@ -67,7 +66,8 @@ class File(Kind):
         path = Path(id_)
         if not path.is_file():
             return None
-        return {**properties, "path": id_, "content": path.read_text(encoding="utf-8"), "mode": _mode(path)}
+        content = path.read_text(encoding="utf-8", errors="replace")
+        return {**properties, "path": id_, "content": content, "mode": _mode(path)}
 
     def delete(self, world: World, id_: str, properties: Properties) -> None:
         del world, properties
@@ -77,15 +77,11 @@ class File(Kind):
 class Secret(Kind):
     """A secret made once. The file is kept on delete: what it opens, such as a database, is kept as well."""
 
+    shapes: ClassVar[dict[str, Shape]] = {"path": shapes.path, "kind": shapes.one_of(_MAKERS)}
     replaced_by: ClassVar[dict[str, str]] = {
         "path": "a secret is not copied",
         "kind": "another kind needs another value",
     }
-
-    def check(self, inputs: Properties) -> list[str]:
-        kind = inputs.get("kind")
-        known = kind in _MAKERS or unknown(kind)
-        return absolute(inputs, "path") + ([] if known else [f"kind must be one of {', '.join(sorted(_MAKERS))}"])
 
     def create(self, world: World, inputs: Properties) -> Made:
         del world
@@ -109,16 +105,21 @@ class Secret(Kind):
 class RenderedSecret(Kind):
     """A file made of other secrets: made again when the template or one of them changes."""
 
+    shapes: ClassVar[dict[str, Shape]] = {"path": shapes.path, "template": shapes.text, "secrets": shapes.paths}
     replaced_by: ClassVar[dict[str, str]] = {"path": "the old file would stay"}
-
-    def check(self, inputs: Properties) -> list[str]:
-        return absolute(inputs, "path")
 
     def create(self, world: World, inputs: Properties) -> Made:
         del world
         path = Path(inputs["path"])
         values = {name: read_secret(Path(source)) for name, source in inputs["secrets"].items()}
-        write(path, inputs["template"].format(**values), mode=0o600)
+        try:
+            text = inputs["template"].format(**values)
+        except (KeyError, IndexError, ValueError):
+            known = ", ".join(sorted(values)) or "none"
+            raise ProviderError(
+                f"the template of {path.name} names a secret that is not given; there are: {known}", where=str(path)
+            ) from None
+        write(path, text, mode=0o600)
         return Made(id=str(path), properties={**inputs, "fingerprint": fingerprint(path)})
 
     def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
@@ -165,11 +166,3 @@ def fingerprint(path: Path) -> str:
 
 def _mode(path: Path) -> str:
     return f"{path.stat().st_mode & 0o7777:04o}"
-
-
-def _mode_problems(inputs: Properties) -> list[str]:
-    mode = inputs.get("mode")
-    if unknown(mode):
-        return []
-    octal = isinstance(mode, str) and len(mode) == len("0750") and all(digit in string.octdigits for digit in mode)
-    return [] if octal else ['mode must be four octal digits, such as "0750"']

@@ -13,8 +13,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World, absolute
+from infra.provider.kinds import shapes
+from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World
 from infra.provider.kinds.files import read_secret
+from infra.provider.kinds.shapes import Shape
 from infra.provider.postgres_binaries import find_pg_bin, unprivileged
 
 if TYPE_CHECKING:
@@ -27,10 +29,8 @@ _CONNECT_SECONDS = 20.0
 class PostgresCluster(Kind):
     """A data folder made by initdb, owned by the user that runs the server. Kept on delete: it holds the data."""
 
+    shapes: ClassVar[dict[str, Shape]] = {"path": shapes.path, "password_file": shapes.path}
     replaced_by: ClassVar[dict[str, str]] = {"path": "a data folder is not moved"}
-
-    def check(self, inputs: Properties) -> list[str]:
-        return absolute(inputs, "path", "password_file")
 
     def create(self, world: World, inputs: Properties) -> Made:
         path = Path(inputs["path"])
@@ -80,6 +80,12 @@ class PostgresCluster(Kind):
 class PostgresRole(Kind):
     """A role that logs in with the password in a file. Kept on delete: it may own databases that are kept."""
 
+    shapes: ClassVar[dict[str, Shape]] = {
+        "name": shapes.identifier,
+        "server": shapes.server,
+        "role_password_file": shapes.path,
+        "settings": shapes.texts,
+    }
     replaced_by: ClassVar[dict[str, str]] = {"name": "a role is known by its name"}
 
     def create(self, world: World, inputs: Properties) -> Made:
@@ -118,6 +124,11 @@ class PostgresRole(Kind):
 class PostgresDatabase(Kind):
     """A logical database with its owner; nobody else may connect unless granted. Kept on delete."""
 
+    shapes: ClassVar[dict[str, Shape]] = {
+        "name": shapes.identifier,
+        "server": shapes.server,
+        "owner": shapes.identifier,
+    }
     replaced_by: ClassVar[dict[str, str]] = {"name": "a database is known by its name"}
 
     def create(self, world: World, inputs: Properties) -> Made:
@@ -157,6 +168,13 @@ class PostgresDatabase(Kind):
 class PostgresGrants(Kind):
     """A role may connect to a database and read all tables, present and future, that an owner has in a schema."""
 
+    shapes: ClassVar[dict[str, Shape]] = {
+        "server": shapes.server,
+        "database": shapes.identifier,
+        "schema": shapes.identifier,
+        "role": shapes.identifier,
+        "owner": shapes.identifier,
+    }
     replaced_by: ClassVar[dict[str, str]] = {
         "database": "grants lie in their database",
         "schema": "the old grants would stay",

@@ -10,7 +10,9 @@ import time
 from typing import Any, ClassVar
 
 from infra.provider import health
-from infra.provider.kinds.base import HalfMadeError, Kind, Made, Properties, ProviderError, World, absolute, unknown
+from infra.provider.kinds import shapes
+from infra.provider.kinds.base import HalfMadeError, Kind, Made, Properties, ProviderError, World, unknown
+from infra.provider.kinds.shapes import Shape
 from infra.provider.supervisor import Supervisor
 
 _SPECIFIED = (
@@ -22,23 +24,39 @@ _CRASHES_BEFORE_GIVING_UP = 3
 _POLL_SECONDS = 0.1
 
 
+_COMMON_SHAPES: dict[str, Shape] = {
+    "name": shapes.text,
+    "command": shapes.command,
+    "env": shapes.texts,
+    "secret_files": shapes.paths,
+    "directory": shapes.path,
+    "triggers": shapes.texts,
+}
+
+
 class Process(Kind):
     """A process under supervisord. It is made when it is healthy; drift is a process that is gone or edited."""
 
+    shapes: ClassVar[dict[str, Shape]] = {
+        **_COMMON_SHAPES,
+        "user": shapes.any_text,
+        "health": shapes.health,
+        "start_timeout": shapes.seconds,
+        "memory_limit": shapes.count,
+        "log_max_bytes": shapes.count,
+        "log_backups": shapes.count,
+        "restart": shapes.one_of(("always", "never", "on-failure")),
+        "stop_signal": shapes.one_of(("HUP", "INT", "KILL", "QUIT", "TERM", "USR1", "USR2")),
+        "stop_group": shapes.flag,
+        "stop_timeout": shapes.seconds,
+        "priority": shapes.count,
+    }
+    optional: ClassVar[frozenset[str]] = frozenset({"user"})
     replaced_by: ClassVar[dict[str, str]] = {"name": "a process is known by its name"}
     healthy: ClassVar[dict[str, Any]] = {"state": "running"}
 
     def check(self, inputs: Properties) -> list[str]:
-        problems = absolute(inputs, "directory")
-        if not inputs.get("command"):
-            problems.append("command must name a program")
-        for name in ("start_timeout", "stop_timeout"):
-            value = inputs.get(name)
-            if not unknown(value) and not (isinstance(value, int | float) and value > 0):
-                problems.append(f"{name} must be a number of seconds above zero")
-        if inputs.get("restart") not in ("always", "on-failure", "never"):
-            problems.append("restart must be always, on-failure or never")
-        return problems + _user_problems(inputs.get("user", ""))
+        return super().check(inputs) + _user_problems(inputs.get("user", ""))
 
     def create(self, world: World, inputs: Properties) -> Made:
         specification = {name: inputs[name] for name in _SPECIFIED} | {"user": inputs.get("user", "")}
@@ -99,10 +117,8 @@ class Process(Kind):
 class Job(Kind):
     """A command that ran to its end. It runs again by `update`; there is nothing to remove."""
 
+    shapes: ClassVar[dict[str, Shape]] = {**_COMMON_SHAPES, "timeout": shapes.seconds}
     replaced_by: ClassVar[dict[str, str]] = {"name": "a job is known by its name"}
-
-    def check(self, inputs: Properties) -> list[str]:
-        return absolute(inputs, "directory") + ([] if inputs.get("command") else ["command must name a program"])
 
     def create(self, world: World, inputs: Properties) -> Made:
         name = inputs["name"]
@@ -131,11 +147,11 @@ class Job(Kind):
 
 
 def _user_problems(user: Any) -> list[str]:
-    if not user or unknown(user):
+    if not user or unknown(user) or not isinstance(user, str):
         return []
     try:
         found = pwd.getpwnam(user)
-    except (KeyError, TypeError):
+    except KeyError:
         return [f"user {user!r} is nobody on this machine"]
     if os.geteuid() not in (0, found.pw_uid):
         return [f"only root starts a process as another user ({user})"]

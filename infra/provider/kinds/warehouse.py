@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from infra.provider.kinds import shapes
 from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World
+from infra.provider.kinds.shapes import Shape
 
 if TYPE_CHECKING:
     from leandata.warehouse import Warehouse
@@ -60,6 +62,7 @@ class WarehouseObject(Kind):
 class WarehouseDatabase(WarehouseObject):
     """A database."""
 
+    shapes: ClassVar[dict[str, Shape]] = {"name": shapes.identifier, "address": shapes.warehouse}
     replaced_by: ClassVar[dict[str, str]] = _KNOWN_BY_NAME
 
     def identity(self, inputs: Properties) -> str:
@@ -79,6 +82,11 @@ class WarehouseDatabase(WarehouseObject):
 class WarehouseSchema(WarehouseObject):
     """A schema of a database."""
 
+    shapes: ClassVar[dict[str, Shape]] = {
+        "name": shapes.identifier,
+        "database": shapes.identifier,
+        "address": shapes.warehouse,
+    }
     replaced_by: ClassVar[dict[str, str]] = {**_KNOWN_BY_NAME, "database": "a schema is not moved"}
 
     def identity(self, inputs: Properties) -> str:
@@ -98,6 +106,12 @@ class WarehouseSchema(WarehouseObject):
 class WarehouseFileFormat(WarehouseObject):
     """A named file format."""
 
+    shapes: ClassVar[dict[str, Shape]] = {
+        "name": shapes.identifier,
+        "schema": shapes.qualified,
+        "options": shapes.text,
+        "address": shapes.warehouse,
+    }
     replaced_by: ClassVar[dict[str, str]] = {**_KNOWN_BY_NAME, "schema": "a file format is not moved"}
     kept = False
 
@@ -118,6 +132,12 @@ class WarehouseFileFormat(WarehouseObject):
 class WarehouseStage(WarehouseObject):
     """An external stage."""
 
+    shapes: ClassVar[dict[str, Shape]] = {
+        "name": shapes.identifier,
+        "schema": shapes.qualified,
+        "url": shapes.text,
+        "address": shapes.warehouse,
+    }
     replaced_by: ClassVar[dict[str, str]] = {**_KNOWN_BY_NAME, "schema": "a stage is not moved"}
     kept = False
 
@@ -139,6 +159,12 @@ class WarehouseStage(WarehouseObject):
 class WarehouseSql(WarehouseObject):
     """A statement with the one that reverts it; the query returns a row while its effect is there."""
 
+    shapes: ClassVar[dict[str, Shape]] = {
+        "execute": shapes.text,
+        "revert": shapes.text,
+        "query": shapes.text,
+        "address": shapes.warehouse,
+    }
     replaced_by: ClassVar[dict[str, str]] = {
         "execute": "the old statement is reverted first",
         "query": "it tells of another effect",
