@@ -241,7 +241,10 @@ def read_secret(path: Path) -> str:
 
 
 def _split(text: str, *, scheme: str, allowed: set[str]) -> tuple[urllib.parse.SplitResult, dict[str, str]]:
-    parts = urllib.parse.urlsplit(text)
+    try:
+        parts = urllib.parse.urlsplit(text)
+    except ValueError as error:
+        raise SettingsError(f"this is no address: {error}", where=_shown(text)) from None
     if parts.scheme != scheme:
         raise SettingsError(
             f"the address starts with {scheme}://, not {parts.scheme or 'nothing'!r}", where=_shown(text)

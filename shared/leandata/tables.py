@@ -80,6 +80,9 @@ def _typed(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, str]:
     """The values in the column's type; which of them do not fit; and what to say of those."""
     wanted = _TYPES[column.type]()
     nothing = pa.array([False] * len(values), pa.bool_())
+    if pa.types.is_floating(values.type) and pa.types.is_decimal(wanted):
+        # A float has no cents: Arrow would round it and say nothing.
+        return pa.nulls(len(values), wanted), pc.is_valid(values), f"{column.name} is a float, no {column.type}"
     try:
         return values.cast(wanted), nothing, ""
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
