@@ -65,7 +65,7 @@ class Lake:
                 if url.startswith("file://")
                 else from_url(url)
             )
-        except (BaseError, OSError) as error:
+        except (BaseError, OSError, ValueError) as error:
             raise LakeError(f"the lake cannot be opened: {_line(error)}", where=url) from error
 
     def publish(self, dataset: Dataset, slices: Mapping[date | None, pa.Table], *, run: str) -> list[Manifest]:
@@ -143,9 +143,12 @@ class Lake:
         return True
 
     def _manifest(self, path: str) -> Manifest:
-        found: dict[str, Any] = json.loads(bytes(self._store.get(path).bytes()))
-        found["files"] = tuple(found["files"])
-        return Manifest(**found)
+        try:
+            found: dict[str, Any] = json.loads(bytes(self._store.get(path).bytes()))
+            return Manifest(**{**found, "files": tuple(found["files"])})
+        except (ValueError, KeyError, TypeError) as error:
+            hint = "Remove it, and collect the slice again"
+            raise LakeError("a manifest is damaged", where=f"{self.url}/{path}", hint=hint) from error
 
 
 def _with_loaded(dataset: Dataset, table: pa.Table, *, day: date | None, run: str) -> pa.Table:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from leandata.datasets import Dataset
 from leandata.errors import WarehouseError
 from leandata.lake import Manifest
-from leandata.settings import WarehouseAddress, read_secret
+from leandata.settings import WarehouseAddress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,6 +98,8 @@ class Warehouse:
         """
         started = time.monotonic()
         self.retried(lambda: self.ensure(dataset))
+        if not slices:
+            return LoadResult(rows=0, seconds=time.monotonic() - started)
         rows = self.retried(lambda: self._load(dataset, slices, stage=stage))
         return LoadResult(rows=rows, seconds=time.monotonic() - started)
 
@@ -176,7 +178,7 @@ class Warehouse:
         if address.host:
             options |= {"port": address.port, "protocol": address.protocol, "password": "none"}
         if address.private_key_file:
-            options |= {"authenticator": "SNOWFLAKE_JWT", "private_key": read_secret(address.private_key_file)}
+            options |= {"authenticator": "SNOWFLAKE_JWT", "private_key_file": str(address.private_key_file)}
         try:
             self._connection = snowflake.connector.connect(**options)
         except Exception as error:
