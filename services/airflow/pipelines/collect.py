@@ -8,7 +8,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,11 +45,12 @@ def plan(
 ) -> list[date]:
     """The days to collect: those the lake lacks, from the source's first to yesterday, and the last seven again.
 
-    Orders come late and are corrected, hence the seven. `since` and `until` name a range instead.
+    Orders come late and are corrected, hence the seven. `since` and `until` name a range instead; a day that is not
+    over is not collected, for its slice would say that it is whole.
     """
     yesterday = today - timedelta(days=1)
     if since or until:
-        return days(since or first, until or yesterday)
+        return days(since or first, min(until or yesterday, yesterday))
     recent = yesterday - timedelta(days=_WINDOW_DAYS - 1)
     return [day for day in days(first, yesterday) if day not in known or day >= recent]
 
@@ -146,14 +146,13 @@ def _held(warehouse: Warehouse, contract: Dataset) -> dict[date | None, tuple[st
 
 
 def _read(connection: Connection, chunk: Chunk, *, today: date) -> pa.Table:
-    """The rows as the source gives them: types are judged later, by the contract."""
+    """The rows with the types that the source gives them: these are judged later, by the contract."""
     span = {"first": chunk.days[0], "last": chunk.days[-1], "strays": chunk.strays, "today": today}
     rows = connection.execute(_ORDERS, span).fetchall()
-    contract = dataset("shop.orders")
-    columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in contract.columns]
-    fields = {field.name: field.type for field in schema(contract)}
-    arrays = [pa.array(column, fields[name.name]) for name, column in zip(contract.columns, columns, strict=True)]
-    return pa.table(arrays, names=[column.name for column in contract.columns])
+    names = [column.name for column in dataset("shop.orders").columns]
+    if not rows:
+        return schema(dataset("shop.orders")).empty_table()
+    return pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=names)
 
 
 def _by_day(table: pa.Table, column: str) -> dict[date, pa.Table]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 from collections.abc import AsyncGenerator
@@ -15,6 +16,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leandata.database import async_pool
 from leandata.settings import Settings
@@ -43,12 +45,54 @@ def create(settings: Settings) -> FastAPI:
             await pool.close()
 
     app = FastAPI(title="leandata API", version="1", description="Events in, figures out.", lifespan=lifespan)
+    app.add_middleware(LimitBody, largest=LARGEST_BODY)
     keyed = [Depends(_key(key))]
     app.include_router(events.router, dependencies=keyed)
     app.include_router(figures.router, dependencies=keyed)
     _operations(app)
     _problems(app)
     return app
+
+
+class LimitBody:
+    """Refuses a body of more than `largest` bytes, said beforehand or found while it comes in."""
+
+    def __init__(self, app: ASGIApp, *, largest: int) -> None:
+        self._app, self._largest = app, largest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = problem(413, "Content Too Large", f"A body has at most {self._largest} bytes.")
+        said = dict(scope["headers"]).get(b"content-length", b"").decode("latin-1")
+        if said.isdecimal() and int(said) > self._largest:
+            await refusal(scope, receive, send)
+            return
+        came, answered = 0, False
+
+        async def counted() -> Message:
+            nonlocal came
+            message = await receive()
+            came += len(message.get("body", b""))
+            if came > self._largest:
+                raise _TooLargeError
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal answered
+            if came <= self._largest:
+                answered = True
+                await send(message)
+
+        with contextlib.suppress(_TooLargeError):
+            await self._app(scope, counted, noted)
+        if came > self._largest and not answered:
+            await refusal(scope, receive, send)
+
+
+class _TooLargeError(Exception):
+    """The body is larger than allowed."""
 
 
 def problem(status: int, title: str, detail: str = "", **headers: str) -> JSONResponse:
@@ -72,9 +116,6 @@ def _key(expected: str) -> Any:
 def _operations(app: FastAPI) -> None:
     @app.middleware("http")
     async def measure(request: Request, call_next: Any) -> Response:  # pyright: ignore[reportUnusedFunction]
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > LARGEST_BODY:
-            return problem(413, "Content Too Large", f"A body has at most {LARGEST_BODY} bytes.")
         with _SECONDS.labels("all").time():
             response = await call_next(request)
         route = request.scope.get("route")

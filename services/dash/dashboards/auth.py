@@ -97,7 +97,7 @@ def _attempt(patience: Patience, *, password: str) -> Any:
     if patience.wait(now) > 0:
         return _form(f"Too many wrong passwords: try again in {patience.wait(now):.0f} seconds."), 429
     token = session.get("token", "")
-    if not token or not hmac.compare_digest(token, request.form.get("token", "")):
+    if not token or not hmac.compare_digest(token.encode(), request.form.get("token", "").encode()):
         return _form("This form was too old. Try again."), 400
     user, given = request.form.get("user", ""), request.form.get("password", "")
     if user == USER and hmac.compare_digest(given.encode(), password.encode()):

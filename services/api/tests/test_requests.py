@@ -1,0 +1,362 @@
+"""The API's answers to strange requests, without a database: each is a clear problem and never a 500."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg_pool import PoolTimeout
+
+from leandata.errors import SettingsError
+from leandata.settings import Settings
+from serving.app import LARGEST_BODY, create
+
+KEY = "the-key-1"
+
+
+class Client:
+    """Speaks to the application itself, without a socket; the application's pools stand in for a database."""
+
+    def __init__(self, app: FastAPI, *, key: str | None = None) -> None:
+        self._app = app
+        self._headers = {} if key is None else {"X-API-Key": key.encode()}
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=self._headers) as client:  # type: ignore[arg-type]
+                return await client.request(method, path, **options)
+
+        return asyncio.run(ask())
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+class Pool:
+    """A pool whose connections do what `act` does."""
+
+    def __init__(self, act: Any) -> None:
+        self._act = act
+        self.statements: list[Any] = []
+
+    @asynccontextmanager
+    async def connection(self, timeout: float = 0) -> AsyncIterator[Any]:
+        del timeout
+        yield self
+
+    @asynccontextmanager
+    async def _cursor(self) -> AsyncIterator[Any]:
+        yield self
+
+    def cursor(self) -> Any:
+        return self._cursor()
+
+    async def execute(self, query: Any, parameters: Any = ()) -> Any:
+        self.statements.append((query, parameters))
+        rows = self._act()
+
+        async def fetchall() -> list[Any]:
+            return rows
+
+        return SimpleNamespace(fetchall=fetchall)
+
+    async def executemany(self, query: Any, rows: list[Any]) -> None:
+        self._act()
+        self.statements.append((query, rows))
+
+    async def commit(self) -> None:
+        self.statements.append("COMMIT")
+
+
+def refuse(error: Exception) -> Any:
+    def act() -> Any:
+        raise error
+
+    return act
+
+
+def application(folder: Path, act: Any = list) -> FastAPI:
+    (folder / "key").write_text(f"{KEY}\n")
+    app = create(
+        Settings.load(
+            {
+                "LEANDATA_EVENTS": "postgresql://w@127.0.0.1:9/events",
+                "LEANDATA_SERVING": "postgresql://r@127.0.0.1:9/serving",
+                "LEANDATA_API_KEY_FILE": str(folder / "key"),
+            }
+        )
+    )
+    app.state.pools = {"events": Pool(act), "serving": Pool(act)}
+    app.state.inbox_ready = True
+    return app
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Client:
+    return Client(application(tmp_path), key=KEY)
+
+
+def event(**changed: Any) -> dict[str, Any]:
+    return {"event_id": str(uuid.uuid4()), "type": "page_view", "occurred_at": "2026-11-24T10:00:00Z", **changed}
+
+
+def is_problem(answer: Any, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    found = answer.json()
+    assert found["status"] == status
+    assert found["title"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"event_id": "no uuid"},
+        {"event_id": 7},
+        {"event_id": None},
+        {"type": ""},
+        {"type": "Page_View"},
+        {"type": "9lives"},
+        {"type": "a" * 65},
+        {"type": "a b"},
+        {"type": "a\n"},
+        {"type": None},
+        {"occurred_at": "yesterday"},
+        {"occurred_at": "2026-11-24T10:00:00"},
+        {"occurred_at": "2026-11-24"},
+        {"occurred_at": "2026-02-30T10:00:00Z"},
+        {"occurred_at": None},
+        {"customer_id": 0},
+        {"customer_id": -1},
+        {"customer_id": 2**63},
+        {"customer_id": "seven"},
+        {"customer_id": 1.5},
+        {"payload": []},
+        {"payload": "text"},
+        {"payload": None},
+        {"colour": "red"},
+    ],
+    ids=str,
+)
+def test_an_event_with_a_wrong_field_is_refused_with_the_field_s_name(client: Client, changed: dict[str, Any]) -> None:
+    found = is_problem(client.post("/v1/events", json=event(**changed)), 422)
+    assert next(iter(changed)) in found["detail"]
+
+
+@pytest.mark.parametrize("name", ["event_id", "type", "occurred_at"])
+def test_an_event_without_a_field_it_needs_is_refused(client: Client, name: str) -> None:
+    body = {key: value for key, value in event().items() if key != name}
+    assert name in is_problem(client.post("/v1/events", json=body), 422)["detail"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"customer_id": 1},
+        {"customer_id": 2**62},
+        {"customer_id": None},
+        {"payload": {"a": [1, 2.5, None, True, {"b": "ü"}]}},
+        {"payload": {}},
+        {"type": "a"},
+        {"type": "order.placed_2"},
+        {"type": "a" * 64},
+        {"occurred_at": "2026-11-24T10:00:00+05:30"},
+        {"occurred_at": "1970-01-01T00:00:00Z"},
+    ],
+    ids=str,
+)
+def test_an_event_at_the_edge_of_what_is_allowed_is_taken(client: Client, changed: dict[str, Any]) -> None:
+    one = event(**changed)
+    answer = client.post("/v1/events", json=one)
+    assert answer.status_code == 202, answer.text
+    assert answer.json() == {"accepted": [one["event_id"]]}
+
+
+@pytest.mark.parametrize(("count", "status"), [(0, 422), (1, 202), (1000, 202), (1001, 422)])
+def test_a_batch_has_one_to_a_thousand_events(client: Client, count: int, status: int) -> None:
+    assert client.post("/v1/events", json=[event() for _ in range(count)]).status_code == status
+
+
+def test_the_commit_comes_before_the_answer(tmp_path: Path) -> None:
+    app = application(tmp_path)
+    client = Client(app, key=KEY)
+    assert client.post("/v1/events", json=event()).status_code == 202
+    assert app.state.pools["events"].statements[-1] == "COMMIT"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b'"x"',
+        b"[[]]",
+        b"\xff\xfe\x00",
+        b"1e999",
+        b'{"a": NaN}',
+        b"[" * 900,
+        b"{}" * 3,
+        b'{"a":' * 200,
+    ],
+    ids=lambda found: str(found[:12]),
+)
+def test_a_body_that_is_no_event_is_a_problem(client: Client, body: bytes) -> None:
+    answer = client.post("/v1/events", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    )
+)
+def test_no_json_at_all_makes_the_server_fail(client: Client, body: Any) -> None:
+    answer = client.post("/v1/events", content=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
+    assert answer.status_code in (202, 400, 422)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(since=st.text(max_size=20), until=st.text(max_size=20))
+def test_no_range_at_all_makes_the_server_fail(client: Client, since: str, until: str) -> None:
+    assert client.get("/v1/sales/weekly", params={"from": since, "to": until}).status_code in (200, 422)
+
+
+@pytest.mark.parametrize("length", [LARGEST_BODY + 1, 10**12])
+def test_a_body_that_says_it_is_too_large_is_refused_at_once(client: Client, length: int) -> None:
+    answer = client.post("/v1/events", content=b"", headers={"Content-Length": str(length)})
+    is_problem(answer, 413)
+
+
+def test_a_body_that_does_not_say_how_large_it_is_is_cut_off(client: Client) -> None:
+    body = pieces(b'[{"payload": {"x": "', *[b"y" * 65_536] * 40)
+    is_problem(client.post("/v1/events", content=body, headers={"Content-Type": "application/json"}), 413)
+
+
+def test_a_body_in_pieces_that_is_small_enough_is_taken(client: Client) -> None:
+    text = json.dumps(event()).encode()
+    answer = client.post(
+        "/v1/events", content=pieces(text[:10], text[10:]), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/sales/weekly", "/v1/freshness"])
+@pytest.mark.parametrize("given", [None, "", "wrong", "the-key", f"{KEY}x", "Bearer wrong"])
+def test_without_the_right_key_nothing_is_told(tmp_path: Path, path: str, given: str | None) -> None:
+    client = Client(application(tmp_path), key=given)
+    answer = client.post(path, json=event()) if path == "/v1/events" else client.get(path)
+    assert "X-API-Key" in is_problem(answer, 401)["detail"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/openapi.json"])
+def test_what_tells_nothing_of_the_data_needs_no_key(tmp_path: Path, path: str) -> None:
+    assert Client(application(tmp_path)).get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/events", 405),
+        ("DELETE", "/v1/events", 405),
+        ("POST", "/v1/freshness", 405),
+        ("PUT", "/v1/sales/weekly", 405),
+        ("GET", "/", 404),
+        ("GET", "/v1", 404),
+        ("GET", "/v1/sales", 404),
+        ("GET", "/v1/sales/weekly/../../../etc/passwd", 404),
+        ("GET", "/v2/events", 404),
+    ],
+)
+def test_a_route_that_is_none_is_a_problem(client: Client, method: str, path: str, status: int) -> None:
+    is_problem(client.request(method, path), status)
+
+
+DOWN = [psycopg.OperationalError("server closed the connection"), PoolTimeout("no connection within 5 s")]
+
+
+@pytest.mark.parametrize("error", DOWN, ids=lambda found: type(found).__name__)
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/events"), ("GET", "/v1/sales/weekly"), ("GET", "/v1/freshness")]
+)
+def test_a_database_that_is_down_is_503_with_when_to_try_again(
+    tmp_path: Path, error: Exception, method: str, path: str
+) -> None:
+    client = Client(application(tmp_path, refuse(error)), key=KEY)
+    answer = client.request(method, path, json=event() if method == "POST" else None)
+    found = is_problem(answer, 503)
+    assert answer.headers["retry-after"] == "2"
+    assert "closed the connection" not in found["detail"], "what the server says of itself is not for clients"
+
+
+@pytest.mark.parametrize("error", DOWN, ids=lambda found: type(found).__name__)
+def test_readiness_follows_the_database_and_liveness_does_not(tmp_path: Path, error: Exception) -> None:
+    client = Client(application(tmp_path, refuse(error)))
+    is_problem(client.get("/readyz"), 503)
+    assert client.get("/healthz").text == "ok"
+    assert Client(application(tmp_path)).get("/readyz").text == "ready"
+
+
+@pytest.mark.parametrize("error", [psycopg.errors.UndefinedTable("x"), psycopg.errors.InvalidSchemaName("x")])
+def test_before_the_first_publication_there_is_nothing_and_no_error(tmp_path: Path, error: Exception) -> None:
+    client = Client(application(tmp_path, refuse(error)), key=KEY)
+    assert client.get("/v1/sales/weekly").json() == {"data_until": None, "weeks": []}
+    assert client.get("/v1/freshness").json() == {"datasets": []}
+
+
+def test_metrics_name_routes_and_never_what_was_asked(client: Client) -> None:
+    client.get("/v1/sales/weekly", params={"from": "2026-11-16"})
+    client.get("/nowhere/hunter2")
+    text = client.get("/metrics").text
+    assert 'route="/v1/sales/weekly",status="200"' in text
+    assert 'route="unknown",status="404"' in text
+    assert "hunter2" not in text
+
+
+def test_the_description_tells_every_route_with_its_answers(client: Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert sorted((path, method) for path, methods in paths.items() for method in methods) == [
+        ("/v1/events", "post"), ("/v1/freshness", "get"), ("/v1/sales/weekly", "get"),
+    ]  # fmt: skip
+    for methods in paths.values():
+        for operation in methods.values():
+            assert operation["description"]
+            assert set(operation["responses"]) & {"200", "202"}
+
+
+@pytest.mark.parametrize("name", ["EVENTS", "SERVING", "API_KEY_FILE"])
+def test_a_setting_that_is_missing_stops_it_at_the_start(tmp_path: Path, name: str) -> None:
+    values = {
+        "LEANDATA_EVENTS": "postgresql://w@h/events",
+        "LEANDATA_SERVING": "postgresql://r@h/serving",
+        "LEANDATA_API_KEY_FILE": str(tmp_path / "key"),
+    }
+    (tmp_path / "key").write_text("k")
+    del values[f"LEANDATA_{name}"]
+    with pytest.raises(SettingsError, match=f"LEANDATA_{name} is not set"):
+        create(Settings.load(values))
