@@ -59,13 +59,22 @@ def parse(data: bytes) -> EmailMessage:
 def with_images(mail: EmailMessage) -> str:
     """The HTML part, its inline images (cid:) put into the text, so that it shows without its mail."""
     part = mail.get_body(("html",))
-    text = part.get_content() if part else "<p>This mail has no HTML part.</p>"
+    text = _content(part) if part else "<p>This mail has no HTML part.</p>"
     for image in mail.walk():
         cid = str(image.get("Content-ID", "")).strip("<>")
         if cid and image.get_content_maintype() == "image":
             data = base64.b64encode(image.get_payload(decode=True) or b"").decode()  # pyright: ignore
             text = text.replace(f"cid:{cid}", f"data:{image.get_content_type()};base64,{data}")
     return text
+
+
+def _content(part: EmailMessage) -> str:
+    """A part's text; one in an encoding that nobody knows is shown as it came."""
+    try:
+        return str(part.get_content())
+    except (LookupError, ValueError):
+        data = part.get_payload(decode=True)
+        return data.decode("latin-1") if isinstance(data, bytes) else str(part.get_payload())
 
 
 def _names(folder: Path) -> list[str]:
@@ -100,7 +109,7 @@ def _mail(name: str, mail: EmailMessage) -> str:
         for key in ("Subject", "From", "To", "Message-ID")
     )
     plain = mail.get_body(("plain",))
-    text = html.escape(plain.get_content().replace("\r\n", "\n") if plain else "")
+    text = html.escape(_content(plain).replace("\r\n", "\n") if plain else "")
     frame = f'<iframe sandbox src="/mail/{name}/html" title="HTML part"></iframe>' if mail.get_body(("html",)) else ""
     links = f'<p><a href="/">All mail</a> · <a href="/mail/{name}/raw">as it came</a></p>'
     return f"{links}<table>{heads}</table><p></p>{frame}<h2>Text part</h2><pre>{text}</pre>"
