@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from pathlib import Path
 
 _NAME = re.compile(r"[0-9]{20}-[0-9a-f]{8}")
@@ -68,7 +68,7 @@ def with_images(mail: EmailMessage) -> str:
     return text
 
 
-def _content(part: EmailMessage) -> str:
+def _content(part: MIMEPart) -> str:
     """A part's text; one in an encoding that nobody knows is shown as it came."""
     try:
         return str(part.get_content())
