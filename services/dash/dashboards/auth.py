@@ -14,7 +14,7 @@ from flask import Flask, Response, redirect, render_template_string, request, se
 USER = "analyst"
 _FREE_TRIES = 5
 _LONGEST_WAIT_SECONDS = 30.0
-_OPEN = ("/healthz", "/login", "/assets/", "/logout")
+_OPEN = frozenset({"/healthz", "/login", "/logout"})
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>leandata: log in</title><link rel="stylesheet" href="/assets/style.css">
 <body><main class="login"><h1>leandata</h1>
@@ -60,7 +60,7 @@ def protect(server: Flask, *, password: str, session_key: str) -> None:
 
     @server.before_request
     def demand_session() -> Any:  # pyright: ignore[reportUnusedFunction]
-        if request.path.startswith(_OPEN) or session.get("user") == USER:
+        if request.path in _OPEN or request.path.startswith("/assets/") or session.get("user") == USER:
             return None
         if request.path.startswith("/_dash"):
             return Response("log in first", status=401)
