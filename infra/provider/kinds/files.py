@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import string
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -138,7 +139,7 @@ def write(path: Path, text: str, *, mode: int) -> None:
 
     Raises ProviderError when the folder cannot be written or the disk is full.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.new")
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
