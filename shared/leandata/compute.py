@@ -73,5 +73,5 @@ def function(name: str) -> Callable[..., Any]:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ComputeError(f"there is no task {name!r}: {error}", hint="Name it package.module:function") from error

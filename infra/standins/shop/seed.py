@@ -46,7 +46,7 @@ def read(path: Path = SOURCE) -> list[Order]:
                         amount_usd=Decimal(row["amount_usd"]),
                     )
                 )
-            except (KeyError, ValueError, ArithmeticError) as error:
+            except (KeyError, TypeError, ValueError, ArithmeticError) as error:
                 raise LeandataError(f"cannot read an order: {error}", where=f"{path.name}:{number}") from error
     return orders
 
