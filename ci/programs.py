@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import importlib
 import json
 import os
@@ -28,7 +29,6 @@ from leandata.errors import LeandataError
 
 VERSION = 1
 HIDDEN = "[secret]"
-_LAST_LINES = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,10 +78,13 @@ def declared(environment: str, *, root: Path = ROOT, environ: Mapping[str, str] 
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    if result.returncode != 0:
-        lines = [line for line in result.stderr.splitlines() if line.strip()][-_LAST_LINES:]
-        raise LeandataError(f"the programs of {environment} fail: {lines[-1] if lines else 'no reason given'}")
-    answer = json.loads(result.stdout)
+    try:
+        answer: dict[str, Any] = json.loads(result.stdout)
+    except ValueError:
+        lines = result.stderr.strip().splitlines() or ["no reason given"]
+        answer = {"error": lines[-1]}
+    if "error" in answer:
+        raise LeandataError(f"the programs of {environment} fail: {answer['error']}")
     return {name: _program(found) for name, found in answer["stacks"].items()}
 
 
@@ -183,11 +186,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("environment", help="an environment that has a file in infra/environments")
     environment = parser.parse_args().environment
+    try:
+        print(json.dumps({"version": VERSION, "environment": environment, "stacks": _all(environment)}))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a program, its caller is told in one line
+        reason = str(error) if isinstance(error, LeandataError) else f"{type(error).__name__}: {error}"
+        print(json.dumps({"version": VERSION, "error": " ".join(reason.split())[:500]}))
+
+
+def _all(environment: str) -> dict[str, Any]:
     stacks = discover(Path.cwd())
     found: dict[str, Program] = {}
-    for name in order(stacks):
-        found[name] = run(stacks[name], environment=environment, before=found)
-    answer = {
+    with contextlib.redirect_stdout(sys.stderr):  # what a program prints is not our answer
+        for name in order(stacks):
+            found[name] = run(stacks[name], environment=environment, before=found)
+    return {
         name: {
             "needs": list(stacks[name].needs),
             "outputs": program.outputs,
@@ -195,7 +207,6 @@ def main() -> None:
         }
         for name, program in found.items()
     }
-    print(json.dumps({"version": VERSION, "environment": environment, "stacks": answer}))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from leandata.datasets import CATALOG
 from leandata.errors import LeandataError
 from leandata.settings import Settings
 
+pytestmark = pytest.mark.integration
 SERVICES = ("airflow", "api", "dash", "dask")
 LEFT_OUT = shutil.ignore_patterns(".venv", "__pycache__", ".git", ".leandata", "build", "*.csv", "tests")
 

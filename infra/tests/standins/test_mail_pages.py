@@ -202,6 +202,7 @@ def test_a_mail_that_was_broken_off_is_not_kept(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*")) == []
 
 
+@pytest.mark.integration
 def test_many_clients_at_once_are_all_served(tmp_path: Path) -> None:
     def send(port: int, number: int) -> None:
         with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
@@ -220,6 +221,7 @@ def test_many_clients_at_once_are_all_served(tmp_path: Path) -> None:
         assert pages.parse(path.read_bytes()).get_content().splitlines() == [".dots", ".."] * 50
 
 
+@pytest.mark.integration
 def test_a_mail_that_is_too_large_is_refused_and_the_next_is_taken(tmp_path: Path) -> None:
     async def talk(port: int) -> None:
         def send(size: int) -> None:
