@@ -10,8 +10,7 @@ from pathlib import Path
 MODULE_LINES = 400
 FUNCTION_LINES = 60
 MAIN_LINES = 80
-# The goal is 1.0; this is what the tests have reached, and they may not fall below it.
-TESTS_PER_CODE = 0.4
+TESTS_PER_CODE = 1.0
 FOLDERS = ("ci", "infra", "services", "shared")
 
 

@@ -145,8 +145,9 @@ class Lake:
     def _manifest(self, path: str) -> Manifest:
         try:
             found: dict[str, Any] = json.loads(bytes(self._store.get(path).bytes()))
-            return Manifest(**{**found, "files": tuple(found["files"])})
-        except (ValueError, KeyError, TypeError) as error:
+            files = tuple(found.pop("files"))
+            return Manifest(**found, files=files)
+        except (AttributeError, ValueError, KeyError, TypeError) as error:
             hint = "Remove it, and collect the slice again"
             raise LakeError("a manifest is damaged", where=f"{self.url}/{path}", hint=hint) from error
 
