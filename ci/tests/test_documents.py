@@ -195,3 +195,26 @@ def test_every_mart_is_a_dbt_model_with_its_columns_described_or_computed_elsewh
         assert column in sql
         assert re.search(rf"name: {column}\b", described), column
         assert "unique" in described
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ".leandata/local/secrets/api-key",
+        ".venv/bin/python",
+        "build/screenshots/mail.png",
+        "ci/__pycache__/x.pyc",
+        ".hypothesis/x",
+    ],
+)
+def test_what_an_environment_owns_is_never_committed(place: str) -> None:
+    import subprocess
+
+    answer = subprocess.run(["git", "check-ignore", "-q", place], cwd=ROOT, check=False)
+    assert answer.returncode == 0, place
+
+
+def test_the_seed_says_where_it_is_from() -> None:
+    text = (ROOT / "infra" / "standins" / "shop" / "README.md").read_text()
+    for said in ("CDNOW", "Fader and B. Hardie", "`lifetimes` 0.11.3 (MIT)"):
+        assert said in text

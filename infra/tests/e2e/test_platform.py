@@ -207,7 +207,7 @@ def test_an_event_is_kept_before_it_is_acknowledged(platform: Checkout) -> None:
 
 
 def test_a_killed_service_comes_back_by_itself(platform: Checkout) -> None:
-    for name in ("api", "postgres", "warehouse"):
+    for name in platform.supervisor.names():
         before = platform.supervisor.one(name)
         assert before is not None
         os.kill(before.pid, signal.SIGKILL)
