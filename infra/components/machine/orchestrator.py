@@ -5,6 +5,8 @@ There is no triggerer: nothing of ours defers, and an idle one costs 180 MB (doc
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pulumi
 
 from infra.components.manifest import ServiceManifest
@@ -45,13 +47,14 @@ def make(
     secrets = _secrets(parent, stack=stack, password=password.path, database_password=database_password)
     everything: Texts = {**_settings(stack, dags=dags), **secrets, **settings}
     airflow = (stack.python, "-m", "airflow")
+    release: Texts = {"version": version("apache-airflow")}  # another one migrates first, then restarts all parts
     migrate = Job(
         "airflow-migrate",
         stack=stack,
         task=Task(
             command=[*airflow, "db", "migrate"],
             settings=everything,
-            triggers={"version": "3.3.2", "database": database_identity},
+            triggers={"database": database_identity, **release},
         ),
         parent=parent,
     )
@@ -61,19 +64,21 @@ def make(
             manifest=manifest.one("airflow-api"),
             command=[*airflow, "api-server", "--host", api.host, "--port", str(api.port)],
             settings=everything,
+            triggers=release,
             health=f"{api.url}/execution/health",
         ),
         Program(
             manifest=manifest.one("airflow-dag-processor"),
             command=[*airflow, "dag-processor"],
             settings=everything,
+            triggers=release,
         ),
         Program(
             manifest=manifest.one("airflow-scheduler"),
             command=[*airflow, "scheduler", "--skip-serve-logs"],
             settings=everything,
             start_after=["airflow-api"],
-            triggers=code,
+            triggers={**code, **release},
             health=f"{scheduler.url}/health",
         ),
     ]

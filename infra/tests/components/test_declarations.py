@@ -186,6 +186,12 @@ def test_airflow_s_secrets_are_read_by_commands_that_only_name_files(programs: d
             assert re.fullmatch(r"cat '/.*/secrets/[a-z-]+'", environ[f"AIRFLOW__{name}_CMD"])
 
 
+def test_another_release_of_airflow_migrates_and_restarts_all_its_parts(programs: dict[str, Program]) -> None:
+    release = of(programs, "Job")["airflow-migrate"].properties["triggers"]["version"]
+    for found in programs["airflow"].of("machine:index:Process").values():
+        assert found.properties["triggers"]["version"] == release == "3.3.2"
+
+
 # -- data --------------------------------------------------------------------------------------------------------------
 
 
