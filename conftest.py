@@ -1,3 +1,12 @@
-"""Fixtures of real parts are everybody's."""
+"""Fixtures of real parts are everybody's; generated examples are the same each time, and no timing is judged."""
+
+import os
+
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["infra.testing.fixtures"]
+
+_QUIET = [HealthCheck.too_slow]
+settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=_QUIET)
+settings.register_profile("explore", deadline=None, max_examples=1000, suppress_health_check=_QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))

@@ -176,7 +176,9 @@ JSONS = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(path=st.sampled_from(list(leaves(ENVIRONMENT))), value=JSONS)
 def test_no_value_at_any_place_gives_a_traceback(root: Path, path: tuple[str, ...], value: Any) -> None:
     try:
@@ -188,7 +190,9 @@ def test_no_value_at_any_place_gives_a_traceback(root: Path, path: tuple[str, ..
     assert "local.toml" in said
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(text=st.text(max_size=60))
 def test_no_text_at_all_gives_a_traceback(root: Path, text: str) -> None:
     with pytest.raises(SettingsError):

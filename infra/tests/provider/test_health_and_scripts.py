@@ -157,7 +157,9 @@ def test_a_log_of_any_bytes_and_a_log_that_is_not_there_have_lines_or_none(tmp_p
 ODD = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=30)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(value=ODD, argument=ODD)
 def test_any_value_and_any_argument_reach_the_process_as_they_are(tmp_path: Path, value: str, argument: str) -> None:
     code = "import os, sys; sys.stdout.buffer.write(os.fsencode(os.environ['ODD']) + b'|' + os.fsencode(sys.argv[1]))"

@@ -120,7 +120,7 @@ def test_a_mail_that_is_hardly_one_is_shown_all_the_same(tmp_path: Path, data: b
         assert pages.answer(tmp_path, path).status == 200
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.binary(max_size=400))
 def test_no_bytes_at_all_break_the_pages(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = tmp_path_factory.mktemp("any")

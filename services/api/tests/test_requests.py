@@ -229,7 +229,9 @@ def test_a_body_that_is_no_event_is_a_problem(client: Client, body: bytes) -> No
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     body=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -241,7 +243,9 @@ def test_no_json_at_all_makes_the_server_fail(client: Client, body: Any) -> None
     assert answer.status_code in (202, 400, 422)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(since=st.text(max_size=20), until=st.text(max_size=20))
 def test_no_range_at_all_makes_the_server_fail(client: Client, since: str, until: str) -> None:
     assert client.get("/v1/sales/weekly", params={"from": since, "to": until}).status_code in (200, 422)

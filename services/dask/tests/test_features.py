@@ -80,7 +80,9 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(rows=ROWS)
 def test_the_task_farm_gives_what_plain_python_gives(
     rows: list[tuple[int, int, str]], tmp_path_factory: pytest.TempPathFactory

@@ -59,7 +59,9 @@ def table_of(rows: list[dict[str, Any]], as_of: date = LAST) -> list[dict[str, A
     return features.plain(orders(rows), as_of=as_of).to_pylist()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(rows=ROWS, as_of=st.dates(FIRST - timedelta(days=3), LAST + timedelta(days=3)), size=st.integers(1, 7))
 def test_the_farm_gives_what_plain_python_gives_however_the_files_are_cut(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], as_of: date, size: int
