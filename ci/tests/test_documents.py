@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -208,8 +209,8 @@ def test_every_mart_is_a_dbt_model_with_its_columns_described_or_computed_elsewh
     ],
 )
 def test_what_an_environment_owns_is_never_committed(place: str) -> None:
-    import subprocess
-
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no git checkout; run the tests in a clone to see it")
     answer = subprocess.run(["git", "check-ignore", "-q", place], cwd=ROOT, check=False)
     assert answer.returncode == 0, place
 
