@@ -144,7 +144,7 @@ def test_no_more_stacks_run_at_a_time_than_are_allowed() -> None:
         with mutex:
             running.add(stack.info.name)
             most.append(len(running))
-        time.sleep(0.01)
+        time.sleep(0.05)
         with mutex:
             running.discard(stack.info.name)
 
