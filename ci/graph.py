@@ -1,13 +1,23 @@
-"""The graph of stacks, derived from the programs: who imports whose `outputs` needs it."""
+"""The graph of stacks, derived from the programs: who imports whose `outputs` needs it.
+
+A program's own imports count, and those of the modules that make its components on the environment's substrates: a
+service in pods needs the cluster because `infra.components.kubernetes` imports the cluster's outputs.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping
+import functools
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.components.stack import FOLDERS
 from leandata.errors import LeandataError
+
+_BY_HAND = "BY_HAND"
+_ONLY_ON = "ONLY_ON"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,18 +30,24 @@ class StackInfo:
     needs: tuple[str, ...]
 
 
-def discover(root: Path) -> dict[str, StackInfo]:
-    """Every stack of the checkout at `root`, by name. Raises LeandataError for a cycle or a need that is no stack."""
+def discover(root: Path, environment: str = "local", *, by_hand: bool = False) -> dict[str, StackInfo]:
+    """Every stack that `environment` has in the checkout at `root`, by name.
+
+    With `by_hand` those that a person deploys by a command of their own (`BY_HAND = True` in the program), and only
+    those. Raises LeandataError for a cycle or a need that is no stack.
+    """
+    substrates, tables = _chosen(root, environment)
     programs = {path.parent.name: path for path in (root / "infra" / "stacks").glob("*/__main__.py")}
     programs |= {path.parent.name: path for path in (root / "services").glob("*/deploy.py")}
+    here = {name: path for name, path in programs.items() if _belongs(path, tables, by_hand=by_hand)}
     stacks: dict[str, StackInfo] = {}
-    for name, path in sorted(programs.items()):
+    for name, path in sorted(here.items()):
         module = ".".join(path.relative_to(root).with_suffix("").parts)
-        needs = _needs(path) - {name}
+        needs = _needs(root, path, substrates) - {name}
         missing = sorted(needs - set(programs))
         if missing:
             raise LeandataError(f"the stack {name} needs {missing[0]}, which is no stack", where=str(path))
-        stacks[name] = StackInfo(name=name, module=module, folder=path.parent, needs=tuple(sorted(needs)))
+        stacks[name] = StackInfo(name=name, module=module, folder=path.parent, needs=tuple(sorted(needs & set(here))))
     order(stacks)
     return stacks
 
@@ -66,14 +82,84 @@ def dependents(stacks: Mapping[str, StackInfo], name: str) -> set[str]:
         found |= more
 
 
-def _needs(program: Path) -> set[str]:
+def _chosen(root: Path, environment: str) -> tuple[dict[str, str], set[str]]:
+    """The substrate of each part, and the tables of the environment's file; nothing where there is no such file."""
+    path = root / "infra" / "environments" / f"{environment}.toml"
+    if not path.exists():
+        return {}, set()
+    try:
+        read = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LeandataError(f"{path.name} is not valid TOML: {error}", where=str(path)) from error
+    substrates = read.get("substrates")
+    return dict(substrates) if isinstance(substrates, dict) else {}, set(read)  # pyright: ignore[reportUnknownVariableType]
+
+
+def _belongs(program: Path, tables: set[str], *, by_hand: bool) -> bool:
+    """Whether the environment has the stack: its `ONLY_ON` names a table of the environment's file."""
+    said = {_ONLY_ON: "", _BY_HAND: False}
+    for node in _tree(program).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            said |= {name.id: node.value.value for name in node.targets if isinstance(name, ast.Name)}
+    return bool(said[_BY_HAND]) == by_hand and (not said[_ONLY_ON] or said[_ONLY_ON] in tables)
+
+
+def _needs(root: Path, program: Path, substrates: Mapping[str, str]) -> set[str]:
+    """The stacks whose outputs are imported by the program's folder, or by what makes its components."""
     names: set[str] = set()
-    for file in sorted(program.parent.glob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), filename=str(file))):
-            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for module in modules:
-                parts = module.split(".")
-                if parts[-1] == "outputs" and parts[:-2] in (["infra", "stacks"], ["services"]):
-                    names.add(parts[-2])
+    waiting = sorted(program.parent.glob("*.py"))
+    seen = set(waiting)
+    while waiting:
+        file = waiting.pop()
+        for parts in (module.split(".") for module in _modules(file)):
+            if parts[-1] == "outputs" and parts[:-2] in (["infra", "stacks"], ["services"]):
+                names.add(parts[-2])
+        for more in _components(root, file, substrates):
+            if more not in seen and more.exists():
+                seen.add(more)
+                waiting.append(more)
     return names
+
+
+def _components(root: Path, file: Path, substrates: Mapping[str, str]) -> Iterator[Path]:
+    """The modules of `infra.components` that `file` imports, and those that make the parts it asks for."""
+    components = root / "infra" / "components"
+    for module in [*_modules(file), *_names(file)]:
+        if module.startswith("infra.components."):
+            yield root.joinpath(*module.split(".")).with_suffix(".py")
+    if not file.is_relative_to(components):
+        return
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "implementation":
+            for part in (one.value for one in node.args if isinstance(one, ast.Constant)):
+                chosen = substrates.get(str(part), "machine")
+                if chosen == "machine" and part != "secret":
+                    chosen = substrates.get("service", "machine")
+                yield components / FOLDERS.get(chosen, chosen) / f"{part}.py"
+
+
+def _modules(file: Path) -> list[str]:
+    """The modules that a file imports, or imports from."""
+    found: list[str] = []
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.ImportFrom):
+            found.append(node.module or "")
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    return found
+
+
+def _names(file: Path) -> list[str]:
+    """The full names that a file imports by `from a import b`: each may be a module."""
+    nodes = [node for node in ast.walk(_tree(file)) if isinstance(node, ast.ImportFrom)]
+    return [f"{node.module}.{alias.name}" for node in nodes for alias in node.names]
+
+
+@functools.cache
+def _parsed(path: Path, changed: int) -> ast.Module:
+    del changed
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def _tree(path: Path) -> ast.Module:
+    return _parsed(path, path.stat().st_mtime_ns)

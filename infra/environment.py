@@ -10,16 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
+from infra.parts.aws import Aws
+from infra.parts.base import Part
+from infra.parts.kubernetes import Kubernetes
+from infra.parts.snowflake import Snowflake
 from infra.units import Duration, Size
 from leandata.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[1]
 _RESERVED_PORTS = 1024
 _HIGHEST_PORT = 65535
+_ON_AWS = frozenset({"s3", "rds", "secretsmanager"})
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -27,12 +32,6 @@ def _day(text: str) -> str:
     if text != "today":
         date.fromisoformat(text)
     return text
-
-
-class Part(BaseModel):
-    """One table of a TOML file: frozen, and a key that nobody knows is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Substrates(Part):
@@ -45,6 +44,7 @@ class Substrates(Part):
     warehouse: Literal["machine", "snowflake"]
     database: Literal["machine", "rds"]
     mail: Literal["machine", "smtp"]
+    secret: Literal["machine", "kubernetes", "secretsmanager"]
 
 
 class Ports(Part):
@@ -76,18 +76,24 @@ class OrchestratorSize(Part):
 
 
 class ShopSource(Part):
-    """Where sales come from: until which day the stand-in is seeded, and how long one query may take."""
+    """Where sales come from.
+
+    `replica` is the read-only address of the shop's own database, without a password. Without it a stand-in is seeded
+    with real sales until the day `until`, and `statement_timeout` bounds one query.
+    """
 
     until: Annotated[str, AfterValidator(_day)]
     statement_timeout: Duration
+    replica: str = ""
 
 
 class MailSettings(Part):
-    """Who sends, who reads the reports, and who is told of failures."""
+    """Who sends, who reads the reports, who is told of failures; and the relay (smtp://USER@HOST:PORT) for `smtp`."""
 
     sender: str
     recipients: list[str] = Field(min_length=1)
     owner: str
+    relay: str = ""
 
 
 class EnvironmentFile(Part):
@@ -103,6 +109,19 @@ class EnvironmentFile(Part):
     orchestrator: OrchestratorSize
     shop: ShopSource
     mail: MailSettings
+    aws: Aws | None = None
+    kubernetes: Kubernetes | None = None
+    snowflake: Snowflake | None = None
+
+    @model_validator(mode="after")
+    def _tables(self) -> Self:
+        """Every substrate that is chosen has its table."""
+        chosen = set(self.substrates.model_dump().values())
+        needed = {"aws": chosen & _ON_AWS, "kubernetes": chosen & {"kubernetes"}, "snowflake": chosen & {"snowflake"}}
+        missing = sorted(name for name, wanted in needed.items() if wanted and getattr(self, name) is None)
+        if missing:
+            raise ValueError(f"the table [{missing[0]}] is missing, and substrates name {min(needed[missing[0]])}")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,6 +172,12 @@ class Environment:
         """On what `part` (service, lake, warehouse, ...) is made."""
         return str(getattr(self.file.substrates, part))
 
+    def has(self, place: str) -> bool:
+        """Whether the environment has `place`: "aws", "kubernetes" or "snowflake"."""
+        if place == "kubernetes":
+            return self.substrate("service") == "kubernetes"
+        return getattr(self.file, place) is not None
+
     def remember(self) -> None:
         """Write down what the state folder was deployed with."""
         self.state.mkdir(parents=True, exist_ok=True)
@@ -183,7 +208,7 @@ def _first_problem(error: ValidationError) -> str:
     reasons = {"extra_forbidden": "unknown key", "missing": "missing key"}
     reason = reasons.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{key}: {reason}{more}"
+    return f"{key}: {reason}{more}" if key else f"{reason}{more}"
 
 
 def _port_base(text: str) -> int:

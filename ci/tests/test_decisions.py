@@ -34,7 +34,7 @@ def stacks(**needs: str) -> dict[str, StackInfo]:
 
 def test_the_stacks_of_the_repository_are_ordered_by_their_imports() -> None:
     found = graph.discover(ROOT)
-    assert sorted(found) == ["airflow", "api", "dash", "dask", "database", "foundation", "lake", "warehouse"]
+    assert sorted(found) == ["airflow", "api", "dash", "dask", "database", "lake", "mail", "warehouse"]
     assert found["warehouse"].needs == ("lake",)
     assert found["api"].needs == ("database",)
     assert found["airflow"].module == "services.airflow.deploy"

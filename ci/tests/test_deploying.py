@@ -20,7 +20,7 @@ from infra.testing.checkout import Checkout, free_base
 from infra.testing.parts import free_port, running
 
 pytestmark = pytest.mark.integration
-SMALL = "lake,foundation"
+SMALL = "lake,mail"
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_deploying_twice_changes_nothing_the_second_time(checkout: Checkout) -> 
     first = checkout.json("deploy", "--stack", SMALL)
     assert first["ok"]
     assert first["stacks"]["lake"]["changes"] == {"create": 3}
-    assert first["stacks"]["foundation"]["changes"] == {"create": 1}
+    assert first["stacks"]["mail"]["changes"] == {"create": 1}
     second = checkout.json("deploy", "--stack", SMALL)
     assert second["ok"]
     assert [stack["changes"] for stack in second["stacks"].values()] == [{}, {}]
@@ -58,19 +58,19 @@ def test_drift_is_found_and_mended_by_the_next_deployment(checkout: Checkout) ->
     checkout.supervisor.remove("mail")
     again = checkout.json("deploy", "--stack", SMALL)
     assert again["stacks"]["lake"]["changes"] == {"create": 1, "update": 1}
-    assert again["stacks"]["foundation"]["changes"] == {"create": 1}
+    assert again["stacks"]["mail"]["changes"] == {"create": 1}
     assert (checkout.state / "lake" / "models").is_dir()
     assert health.accepts(checkout.base + 10)
 
 
 def test_after_a_reboot_one_deployment_brings_everything_back(checkout: Checkout) -> None:
-    assert checkout.json("deploy", "--stack", "foundation")["ok"]
+    assert checkout.json("deploy", "--stack", "mail")["ok"]
     while left := checkout.supervisor.marked():
         for process in sorted(left, key=lambda found: "supervisord" not in " ".join(found.cmdline())):
             process.kill()
         time.sleep(0.2)
     assert not health.accepts(checkout.base + 10)
-    assert checkout.json("deploy", "--stack", "foundation")["ok"]
+    assert checkout.json("deploy", "--stack", "mail")["ok"]
     assert health.accepts(checkout.base + 10)
 
 
@@ -85,7 +85,7 @@ def test_of_two_deployments_at_once_one_goes_on_and_the_other_says_who_holds_the
 
 @pytest.mark.parametrize("moment", [0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2, 3.6, 4.0])
 def test_a_deployment_killed_at_any_moment_is_finished_by_the_next(checkout: Checkout, moment: float) -> None:
-    run = checkout.start("deploy", "--stack", "database,lake,foundation")
+    run = checkout.start("deploy", "--stack", "database,lake,mail")
     time.sleep(moment)
     os.killpg(run.pid, signal.SIGKILL)
     run.communicate()
@@ -95,17 +95,17 @@ def test_a_deployment_killed_at_any_moment_is_finished_by_the_next(checkout: Che
     assert answer["ok"], answer
     states = [
         json.loads((checkout.state / "engine" / "backend" / ".pulumi" / "stacks" / name / "local.json").read_text())
-        for name in ("database", "lake", "foundation")
+        for name in ("database", "lake", "mail")
     ]
     assert all(not state["checkpoint"]["latest"].get("pending_operations") for state in states)
-    last = checkout.json("deploy", "--stack", "database,lake,foundation")
+    last = checkout.json("deploy", "--stack", "database,lake,mail")
     assert all(stack["changes"] == {} for stack in last["stacks"].values()), last
 
 
 def wait_for_lock(checkout: Checkout) -> subprocess.CompletedProcess[str]:
     """The killed run's engine ends within a second or two; until then its lock is held, and that is said."""
     for _ in range(20):
-        again = checkout.run("deploy", "--stack", "database,lake,foundation", "--json")
+        again = checkout.run("deploy", "--stack", "database,lake,mail", "--json")
         if "is being deployed since" not in again.stdout:
             return again
         time.sleep(0.5)
@@ -187,19 +187,19 @@ def test_a_process_that_cannot_start_fails_its_stack_with_the_end_of_its_log(
     broken = Checkout(state=checkout.state, base=checkout.base, root=copy)
     (copy / ".venv").symlink_to(ROOT / ".venv")
     (copy / "infra/standins/snowflake/.venv").symlink_to(ROOT / "infra/standins/snowflake/.venv")
-    result = broken.run("deploy", "--stack", "foundation", PYTHONPATH=f"{copy}:{copy / 'shared'}")
+    result = broken.run("deploy", "--stack", "mail", PYTHONPATH=f"{copy}:{copy / 'shared'}")
     assert result.returncode == 1
     assert "mail: the process mail keeps ending; its log ends: the mail catcher is broken" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
-    mended = checkout.json("deploy", "--stack", "foundation")
+    mended = checkout.json("deploy", "--stack", "mail")
     assert mended["ok"]
-    assert mended["stacks"]["foundation"]["changes"] == {"update": 1}
+    assert mended["stacks"]["mail"]["changes"] == {"update": 1}
 
 
 def test_two_environments_run_side_by_side_and_are_destroyed_alone(checkout: Checkout, tmp_path: Path) -> None:
     other = Checkout(state=tmp_path / "other", base=free_base())
-    assert checkout.json("deploy", "--stack", "foundation")["ok"]
-    assert other.json("deploy", "--stack", "foundation")["ok"]
+    assert checkout.json("deploy", "--stack", "mail")["ok"]
+    assert other.json("deploy", "--stack", "mail")["ok"]
     assert other.run("destroy", "--data").returncode == 0
     assert not other.state.exists()
     assert health.accepts(checkout.base + 10)
@@ -218,7 +218,7 @@ def test_destroying_keeps_the_data_says_so_and_a_new_deployment_finds_it(checkou
 
 
 def test_secrets_are_nowhere_but_in_their_files(checkout: Checkout) -> None:
-    result = checkout.run("deploy", "--stack", "database,foundation")
+    result = checkout.run("deploy", "--stack", "database,mail")
     assert result.returncode == 0
     values = [path.read_text().strip() for path in (checkout.state / "secrets").iterdir()]
     assert len(values) >= 6

@@ -24,7 +24,7 @@ def deploy(options: Options) -> int:
     """Deploy, or with --dry show what would change. 1 when a stack failed."""
     started = time.monotonic()
     environment = Environment.current()
-    everything = discover(environment.root)
+    everything = discover(environment.root, environment.name)
     stacks = select(everything, names(options.stack))
     demand(environment)
     environment.remember()
@@ -85,9 +85,7 @@ def record(run: StackRun) -> dict[str, Any]:
 
 def look_first(engine: Engine) -> str:
     """Addresses, where the passwords are, and what to look at first; only of stacks that are deployed."""
-    outputs: dict[str, dict[str, Any]] = {
-        name: engine.outputs(name) for name in ("airflow", "api", "dash", "foundation")
-    }
+    outputs: dict[str, dict[str, Any]] = {name: engine.outputs(name) for name in ("airflow", "api", "dash", "mail")}
     rows = [
         (
             "Sales dashboard",
@@ -95,7 +93,7 @@ def look_first(engine: Engine) -> str:
             "user analyst, password in",
             outputs["dash"].get("password_file"),
         ),
-        ("Mailed reports", outputs["foundation"].get("mail_url"), "", None),
+        ("Mailed reports", outputs["mail"].get("mail_url"), "", None),
         ("Airflow", outputs["airflow"].get("url"), "user admin, password in", outputs["airflow"].get("password_file")),
         ("API", outputs["api"].get("url"), "key in", outputs["api"].get("key_file")),
     ]

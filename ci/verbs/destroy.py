@@ -34,7 +34,7 @@ def destroy(options: Options) -> int:
         if wanted:
             raise LeandataError("--data removes everything, so it goes without --stack")
         _confirm(environment)
-    stacks = select(discover(environment.root), wanted)
+    stacks = select(discover(environment.root, environment.name), wanted)
     engine = Engine(environment=environment, pulumi=pulumi_path())
     deployed = {name: info for name, info in stacks.items() if engine.checkpoint(name).exists()}
     port, stop = serve()

@@ -24,14 +24,26 @@ health = "/healthz"
 start_timeout = "60s"
 memory = "256MiB"
 cpu = "250m"
+drain = "30s"
 
 [scaling]
 minimum = 1
 maximum = 2
 
-[data]
+[network]
+calls = []
+open_to = "programs"
+
+[data.lake]
 reads = []
 writes = []
+
+[data.warehouse]
+reads = []
+writes = []
+
+[data.database]
+roles = []
 
 [level]
 availability = "99%"
@@ -73,7 +85,7 @@ def program() -> None:
     """Declare the process of {name}."""
     stack = Stack.begin("{name}")
     listen = stack.listen("{name}")
-    command = [stack.python, "services/{name}/{name}_service/__main__.py", listen.host, str(listen.port)]
+    command = [stack.python, "services/{name}/{name}_service/__main__.py", listen.bind, str(listen.port)]
     program = Program(
         manifest=ServiceManifest.load("{name}").one("{name}"),
         command=command,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
-from infra.environment import ROOT, Part, parse_toml
+from infra.environment import ROOT, parse_toml
+from infra.parts.base import Part
 from infra.units import Duration, Size
 
 
@@ -14,6 +16,7 @@ class ProcessManifest(Part):
     """One process: its name, which also names its port, how its health is seen, and what it may use.
 
     `health` is a path such as "/healthz" that is asked over HTTP, "tcp", or "" where running is all that is known.
+    `drain` is how long it may take to end what it has begun.
     """
 
     name: str
@@ -21,6 +24,7 @@ class ProcessManifest(Part):
     start_timeout: Duration
     memory: Size
     cpu: str
+    drain: Duration
 
 
 class Scaling(Part):
@@ -30,11 +34,42 @@ class Scaling(Part):
     maximum: int = Field(ge=1)
 
 
-class DataAccess(Part):
-    """The datasets that the service may read, and those that it may write."""
+class Datasets(Part):
+    """The datasets that a service may read, and those that it may write, in one store."""
 
     reads: list[str]
     writes: list[str]
+
+
+class DatabaseRoles(Part):
+    """The roles under which a service connects to PostgreSQL: each may do what its role may."""
+
+    roles: list[str]
+
+
+class DataAccess(Part):
+    """What a service may do with data, by store."""
+
+    lake: Datasets
+    warehouse: Datasets
+    database: DatabaseRoles
+
+    @property
+    def reads(self) -> list[str]:
+        """Datasets read from any store, sorted."""
+        return sorted({*self.lake.reads, *self.warehouse.reads})
+
+    @property
+    def writes(self) -> list[str]:
+        """Datasets written in any store, sorted."""
+        return sorted({*self.lake.writes, *self.warehouse.writes})
+
+
+class Network(Part):
+    """The processes that a service opens connections to, and who may open connections to it."""
+
+    calls: list[str]
+    open_to: Literal["people", "programs", "nobody"]
 
 
 class Level(Part):
@@ -52,6 +87,7 @@ class ServiceManifest(Part):
     cost_centre: str
     process: list[ProcessManifest] = Field(min_length=1)
     scaling: Scaling
+    network: Network
     data: DataAccess
     level: Level
 

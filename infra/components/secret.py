@@ -8,7 +8,7 @@ import pulumi
 
 from infra.components.stack import Stack
 
-Kind = Literal["password", "hex", "fernet", "urlsafe64"]
+Kind = Literal["password", "hex", "fernet", "urlsafe64", "rsa"]
 
 
 class Secret(pulumi.ComponentResource):
@@ -20,7 +20,7 @@ class Secret(pulumi.ComponentResource):
         self, name: str, *, stack: Stack, kind: Kind = "password", parent: pulumi.Resource | None = None
     ) -> None:
         super().__init__("leandata:index:Secret", name, opts=pulumi.ResourceOptions(parent=parent))
-        self.path = stack.implementation("service").make_secret(self, name=name, stack=stack, kind=kind)
+        self.path = stack.implementation("secret").make_secret(self, name=name, stack=stack, kind=kind)
         self.register_outputs({"path": self.path})
 
 
@@ -39,7 +39,7 @@ class RenderedSecret(pulumi.ComponentResource):
         parent: pulumi.Resource | None = None,
     ) -> None:
         super().__init__("leandata:index:RenderedSecret", name, opts=pulumi.ResourceOptions(parent=parent))
-        implementation = stack.implementation("service")
+        implementation = stack.implementation("secret")
         self.path = implementation.make_rendered_secret(
             self, name=name, stack=stack, template=template, secrets=secrets
         )

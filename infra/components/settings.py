@@ -22,10 +22,10 @@ def service_settings(stack: Stack, service: str, parts: Texts) -> dict[str, pulu
         "SERVICE": service,
         "COMMIT": commit(stack.environment.root),
         "LOG": "json",
-        "AIRFLOW_URL": stack.listen("airflow-api").url,
-        "API_URL": stack.listen("api").url,
-        "DASH_URL": stack.listen("dash").url,
-        "MAIL_URL": stack.listen("mail-web").url,
+        "AIRFLOW_URL": stack.page("airflow-api"),
+        "API_URL": stack.page("api"),
+        "DASH_URL": stack.page("dash"),
+        "MAIL_URL": stack.page("mail-web"),
     }
     if stack.environment.today:
         common = {**common, "TODAY": stack.environment.today}

@@ -8,24 +8,30 @@ import hashlib
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
 import pulumi
 
+from infra.components import images, naming
 from infra.environment import Environment
 from infra.provider import resources as machine
 from infra.provider.supervisor import marker
 from leandata.errors import SettingsError
 
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - in a pod; who reaches it is the network policy's business
+FOLDERS = {"s3": "aws", "rds": "aws", "smtp": "aws", "secretsmanager": "aws"}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listen:
-    """Where a process listens, and the address under which others reach it."""
+    """Where a process listens (`bind`), and the host under which others reach it."""
 
     host: str
     port: int
+    bind: str
 
     @property
     def address(self) -> str:
@@ -38,31 +44,63 @@ class Listen:
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """What a program builds upon: its stack's name, its environment, and how each part is made there."""
+    """What a program builds upon: its stack's name, its environment, and how each part is made there.
+
+    `rendered` holds the secrets that are composed of others where a process starts: template and secrets by path.
+    """
 
     name: str
     environment: Environment
-    provider: machine.Provider
+    rendered: dict[str, tuple[Any, dict[str, Any]]] = dataclasses.field(default_factory=dict[str, Any])
+    _providers: dict[str, pulumi.ProviderResource] = dataclasses.field(default_factory=dict[str, Any])
 
     @classmethod
     def begin(cls, name: str) -> Stack:
-        """Start the program of the stack `name`: one provider for all its resources."""
-        environment = Environment.current()
-        provider = machine.Provider("machine", state=str(environment.state), marker=marker(environment.state))
-        return cls(name=name, environment=environment, provider=provider)
+        """Start the program of the stack `name`."""
+        return cls(name=name, environment=Environment.current())
+
+    @property
+    def in_pods(self) -> bool:
+        """Whether services run in pods, each from its image, and not as processes of this machine."""
+        return self.environment.substrate("service") == "kubernetes"
 
     @property
     def python(self) -> str:
         """The interpreter that runs our own code."""
-        return sys.executable
+        return "python" if self.in_pods else sys.executable
+
+    def provider_of(self, name: str, make: Callable[[], pulumi.ProviderResource]) -> pulumi.ProviderResource:
+        """The program's one provider of that name, made by `make` when it is first asked for."""
+        if name not in self._providers:
+            self._providers[name] = make()
+        return self._providers[name]
 
     def options(self, *, parent: pulumi.Resource | None = None, needs: list[pulumi.Resource] | None = None) -> Any:
-        """Options of a resource made on one machine: its parent, what must exist before it, our provider."""
-        return pulumi.ResourceOptions(parent=parent, depends_on=needs, provider=self.provider)
+        """Options of a resource of our own provider: its parent, what must exist before it."""
+        state = self.environment.state
+        provider = self.provider_of(
+            "machine", lambda: machine.Provider("machine", state=str(state), marker=marker(state))
+        )
+        return pulumi.ResourceOptions(parent=parent, depends_on=needs, provider=provider)
 
     def listen(self, process: str) -> Listen:
-        """Where `process` listens: loopback on one machine."""
-        return Listen(host="127.0.0.1", port=self.environment.port(process))
+        """Where `process` listens: loopback on one machine, every address of its own pod in a cluster."""
+        port = self.environment.port(process)
+        if not self.in_pods:
+            return Listen(host=LOOPBACK, port=port, bind=LOOPBACK)
+        return Listen(host=naming.host(self.environment, process), port=port, bind=EVERYWHERE)
+
+    def page(self, process: str) -> str:
+        """The address of `process` for people; "" where the environment has no such process."""
+        if process not in self.environment.file.ports.offsets:
+            return ""
+        aws = self.environment.file.aws
+        domain = str(getattr(aws, "domain", "")) if self.in_pods else ""
+        return f"https://{process}.{domain}" if domain else self.listen(process).url
+
+    def image(self, name: str) -> str:
+        """The image `name`, by digest where it has one: see `infra.components.images`."""
+        return images.reference(self.environment, name)
 
     def folder(self, *parts: str) -> str:
         """An absolute path under the environment's state folder."""
@@ -82,7 +120,7 @@ class Stack:
     def implementation(self, part: str) -> ModuleType:
         """The module that makes `part` on this environment's substrate. Raises SettingsError when there is none."""
         substrate = self.environment.substrate(part)
-        name = f"infra.components.{substrate}.{part}"
+        name = f"infra.components.{folder(self.environment, part)}.{part}"
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -90,6 +128,14 @@ class Stack:
                 raise
             place = f"infra/environments/{self.environment.name}.toml, substrates.{part}"
             raise SettingsError(f"{part} cannot be made on {substrate} yet", where=place, hint="Use machine") from None
+
+
+def folder(environment: Environment, part: str) -> str:
+    """The folder of `infra.components` that makes `part`: a stand-in is a service, so it is made where those are."""
+    substrate = environment.substrate(part)
+    if substrate == "machine" and part != "secret":
+        substrate = environment.substrate("service")
+    return FOLDERS.get(substrate, substrate)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from infra.components.orchestrator import Orchestrator
 from infra.components.settings import service_settings
 from infra.components.stack import Stack
 from infra.stacks.database.outputs import DatabaseOutputs
-from infra.stacks.foundation.outputs import FoundationOutputs
 from infra.stacks.lake.outputs import LakeOutputs
+from infra.stacks.mail.outputs import MailOutputs
 from infra.stacks.warehouse.outputs import WarehouseOutputs
 from services.airflow.outputs import AirflowOutputs
 from services.dask.outputs import DaskOutputs
@@ -25,7 +25,7 @@ def program() -> None:
         "LAKE_CURATED": lake.curated,
         "LAKE_MODELS": lake.models,
         "LAKE_RAW": lake.raw,
-        "MAIL": FoundationOutputs.of(stack).mail,
+        "MAIL": MailOutputs.of(stack).mail,
         "OWNER_MAIL": mail.owner,
         "REPORT_RECIPIENTS": ",".join(mail.recipients),
         "SERVING": database.serving_writer,

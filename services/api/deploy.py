@@ -24,14 +24,14 @@ def program() -> None:
         programs=[
             Program(
                 manifest=ServiceManifest.load("api").one("api"),
-                command=[stack.python, "-m", "serving", "--host", listen.host, "--port", str(listen.port)],
+                command=[stack.python, "-m", "serving", "--host", listen.bind, "--port", str(listen.port)],
                 settings=settings,
                 secret_files={"LEANDATA_API_KEY_FILE": key.path},
                 triggers=stack.code("services/api/serving", "shared/leandata"),
             )
         ],
     )
-    ApiOutputs(url=listen.url, key_file=key.path).export()
+    ApiOutputs(url=stack.page("api"), key_file=key.path).export()
 
 
 if __name__ == "__main__":

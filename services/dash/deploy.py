@@ -24,7 +24,7 @@ def program() -> None:
         programs=[
             Program(
                 manifest=ServiceManifest.load("dash").one("dash"),
-                command=[stack.python, "-m", "dashboards", "--host", listen.host, "--port", str(listen.port)],
+                command=[stack.python, "-m", "dashboards", "--host", listen.bind, "--port", str(listen.port)],
                 settings=service_settings(stack, "dash", {"SERVING": database.serving_reader}),
                 secret_files={
                     "LEANDATA_DASH_PASSWORD_FILE": password.path,
@@ -34,7 +34,7 @@ def program() -> None:
             )
         ],
     )
-    DashOutputs(url=listen.url, password_file=password.path).export()
+    DashOutputs(url=stack.page("dash"), password_file=password.path).export()
 
 
 if __name__ == "__main__":

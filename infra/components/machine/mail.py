@@ -10,7 +10,14 @@ from infra.components.manifest import ProcessManifest
 from infra.components.service import Program, Service
 from infra.components.stack import Stack
 
-_MANIFEST = {"name": "mail", "health": "/healthz", "start_timeout": "60s", "memory": "128MiB", "cpu": "50m"}
+_MANIFEST = {
+    "name": "mail",
+    "health": "/healthz",
+    "start_timeout": "60s",
+    "memory": "128MiB",
+    "cpu": "50m",
+    "drain": "10s",
+}
 
 
 def make(parent: pulumi.Resource, *, stack: Stack) -> tuple[pulumi.Output[str], pulumi.Output[str]]:

@@ -1,8 +1,8 @@
-"""Services, jobs and secrets on one machine: supervised processes, commands that end, files of mode 0600."""
+"""Services and jobs on one machine: supervised processes, commands that end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pulumi
 
@@ -47,27 +47,6 @@ def make_job(
         timeout=task.timeout,
         opts=stack.options(parent=parent, needs=list(needs)),
     )
-
-
-def make_secret(parent: pulumi.Resource, *, name: str, stack: Stack, kind: str) -> pulumi.Output[str]:
-    """A file under secrets/, made once; its path."""
-    path = stack.folder("secrets", name)
-    return machine.Secret(name, path=path, kind=kind, opts=stack.options(parent=parent)).path
-
-
-def make_rendered_secret(
-    parent: pulumi.Resource,
-    *,
-    name: str,
-    stack: Stack,
-    template: pulumi.Input[str],
-    secrets: Mapping[str, pulumi.Input[str]],
-) -> pulumi.Output[str]:
-    """A file under secrets/ whose text is made of other secrets; its path."""
-    path = stack.folder("secrets", name)
-    return machine.RenderedSecret(
-        name, path=path, template=template, secrets=dict(secrets), opts=stack.options(parent=parent)
-    ).path
 
 
 def _health(stack: Stack, program: Program) -> machine.Health | None:

@@ -13,7 +13,14 @@ from infra.components.stack import Stack
 from infra.components.warehouse import DatabaseLayout
 from infra.provider import resources as machine
 
-_MANIFEST = {"name": "warehouse", "health": "/healthz", "start_timeout": "90s", "memory": "4GiB", "cpu": "2"}
+_MANIFEST = {
+    "name": "warehouse",
+    "health": "/healthz",
+    "start_timeout": "90s",
+    "memory": "4GiB",
+    "cpu": "2",
+    "drain": "10s",
+}
 
 
 def make(

@@ -1,4 +1,4 @@
-"""What other stacks may know of the foundation."""
+"""What other stacks may know of mail."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from infra.components.stack import StackOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundationOutputs(StackOutputs):
+class MailOutputs(StackOutputs):
     """`mail` is where programs send mail to (smtp://...), `mail_url` where people read it."""
 
-    STACK: ClassVar[str] = "foundation"
+    STACK: ClassVar[str] = "mail"
 
     mail: pulumi.Input[str]
     mail_url: pulumi.Input[str]

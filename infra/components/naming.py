@@ -1,0 +1,96 @@
+"""Names, labels and tags: each from one function, so that everything is found again."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+from infra.components.manifest import ServiceManifest
+from infra.environment import ROOT, Environment
+from leandata.errors import SettingsError
+
+STANDINS = "standins"
+SYSTEM = "system"
+_STANDIN_PROCESSES = frozenset({"lake", "mail", "mail-web", "postgres", "warehouse"})
+_NOT_DNS = re.compile(r"[^a-z0-9-]+")
+
+
+@functools.cache
+def services(root: Path = ROOT) -> dict[str, ServiceManifest]:
+    """The manifest of every service, by name, sorted."""
+    found = sorted(path.parent.name for path in (root / "services").glob("*/service.toml"))
+    return {name: ServiceManifest.load(name, root=root) for name in found}
+
+
+def home(process: str, *, root: Path = ROOT) -> str:
+    """The service that `process` belongs to, "standins" for what stands in for a paid service, else "system"."""
+    if process in _STANDIN_PROCESSES:
+        return STANDINS
+    for name, manifest in services(root).items():
+        if process == name or any(process == found.name for found in manifest.process):
+            return name
+        if process.startswith(f"{name}-"):
+            return name
+    return SYSTEM
+
+
+def namespace(environment: Environment, owner: str) -> str:
+    """The Kubernetes namespace of a service, or of "standins" or "system". Raises SettingsError without Kubernetes."""
+    return f"{_kubernetes(environment)}{owner}"
+
+
+def host(environment: Environment, process: str) -> str:
+    """The name under which `process` is reached inside the cluster."""
+    return f"{process}.{namespace(environment, home(process, root=environment.root))}.svc"
+
+
+def account_wide(environment: Environment, *parts: str) -> str:
+    """A name that is unique in a whole account: leandata-<environment>-<parts>."""
+    return "-".join(("leandata", environment.name, *parts))
+
+
+def database_secret(role: str) -> str:
+    """The secret that holds the password of a database role."""
+    return f"database-{role.replace('_', '-')}"
+
+
+def owner(environment: Environment, service: str) -> tuple[str, str]:
+    """Who owns what belongs to `service`, and who pays: by its manifest, else by the environment's file."""
+    manifest = services(environment.root).get(service)
+    if manifest is None:
+        return environment.file.owner, environment.file.cost_centre
+    return manifest.owner, manifest.cost_centre
+
+
+def labels(environment: Environment, *, stack: str, service: str) -> dict[str, str]:
+    """The labels of a Kubernetes object."""
+    team, centre = owner(environment, service)
+    return {
+        "app.kubernetes.io/managed-by": "leandata",
+        "app.kubernetes.io/part-of": service,
+        "leandata.io/cost-centre": _NOT_DNS.sub("-", centre.lower()),
+        "leandata.io/environment": environment.name,
+        "leandata.io/owner": _NOT_DNS.sub("-", team.lower()),
+        "leandata.io/stack": stack,
+    }
+
+
+def tags(environment: Environment, *, stack: str, service: str = "") -> dict[str, str]:
+    """The tags of an AWS resource."""
+    team, centre = owner(environment, service or stack)
+    return {
+        "cost-centre": centre,
+        "environment": environment.name,
+        "managed-by": "leandata",
+        "owner": team,
+        "service": service or stack,
+        "stack": stack,
+    }
+
+
+def _kubernetes(environment: Environment) -> str:
+    if environment.file.kubernetes is None:
+        place = f"infra/environments/{environment.name}.toml"
+        raise SettingsError("the environment has no Kubernetes", where=place, hint="Add the table [kubernetes]")
+    return environment.file.kubernetes.prefix

@@ -1,0 +1,14 @@
+"""What an environment says of its AWS account."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from infra.parts.base import Part
+
+
+class Aws(Part):
+    """The account, the region and the network that everything lies in."""
+
+    account: str = Field(pattern=r"^[0-9]{12}$")
+    region: str
