@@ -30,6 +30,9 @@ PULUMI = "3.255.0"
 _STANDIN = Path("infra", "standins", "snowflake")
 _LOCKED = ("pyproject.toml", "uv.lock", ".python-version", "infra/standins/snowflake/uv.lock")
 _OLDEST = (3, 11)
+_LEAN_VERBS = frozenset(
+    {"deploy", "destroy", "doctor", "logs", "new-service", "report", "restart", "run", "setup", "status"}
+)
 
 
 class SetupError(Exception):
@@ -49,13 +52,23 @@ def interpreter(root: Path = ROOT) -> Path:
     return root / ".venv" / "bin" / "python"
 
 
-def ready(root: Path = ROOT) -> bool:
+def needs_cloud(arguments: Sequence[str]) -> bool:
+    """Whether a command line needs the cloud's libraries (300 MB more): one machine is run without them."""
+    named = [arguments[at + 1] for at, word in enumerate(arguments[:-1]) if word == "--env"]
+    named += [word.removeprefix("--env=") for word in arguments if word.startswith("--env=")]
+    environment = named[-1] if named else os.environ.get("ENV") or "local"
+    return environment != "local" or not set(arguments[:1]) <= _LEAN_VERBS
+
+
+def ready(root: Path = ROOT, *, cloud: bool = False) -> bool:
     """Whether everything is set up for the lock files as they are now."""
     stamp = root / ".venv" / "leandata.stamp"
     needed = [interpreter(root), root / _STANDIN / ".venv" / "bin" / "python"]
     try:
         pulumi = json.loads(stamp.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return False
+    if cloud and not pulumi.get("cloud"):
         return False
     return pulumi["locks"] == _digest(root) and all(path.exists() for path in [*needed, Path(pulumi["pulumi"])])
 
@@ -68,20 +81,20 @@ def pulumi_path(root: Path = ROOT) -> Path:
         raise SetupError("the Pulumi CLI was not set up. Run `make setup`") from None
 
 
-def setup(root: Path = ROOT) -> None:
+def setup(root: Path = ROOT, *, cloud: bool = False) -> None:
     """Make everything that is missing; nothing when all is there. Raises SetupError."""
-    if ready(root):
+    if ready(root, cloud=cloud):
         return
     if sys.version_info < _OLDEST:
         raise SetupError(f"Python {platform.python_version()} is too old. Install Python 3.11 or newer")
     with _only_one():
-        if ready(root):
+        if ready(root, cloud=cloud):
             return
         uv = _step("uv", _find_uv)
-        _step("environment", lambda: _sync(uv, root))
+        _step("environment", lambda: _sync(uv, root, cloud=cloud))
         _step("stand-in for Snowflake", lambda: _sync(uv, root / _STANDIN))
         pulumi = _step(f"Pulumi {PULUMI}", lambda: _find_pulumi(root))
-        stamp = {"locks": _digest(root), "pulumi": pulumi}
+        stamp = {"cloud": cloud, "locks": _digest(root), "pulumi": pulumi}
         (root / ".venv" / "leandata.stamp").write_text(json.dumps(stamp), encoding="utf-8")
 
 
@@ -163,9 +176,13 @@ def newest_wheel(files: Sequence[Mapping[str, Any]], *, system: str, machine: st
     return next(iter(sorted(fitting, key=version, reverse=True)))
 
 
-def _sync(uv: str, project: Path) -> str:
-    """The project's environment as its lock file says, with bytecode, so that first starts are quick."""
-    command = [uv, "sync", "--frozen", "--compile-bytecode", "--quiet", "--project", str(project)]
+def _sync(uv: str, project: Path, *, cloud: bool = False) -> str:
+    """The project's environment as its lock file says, with bytecode, so that first starts are quick.
+
+    What is installed for the cloud stays when only one machine is asked for.
+    """
+    command = [uv, "sync", "--frozen", "--inexact", "--compile-bytecode", "--quiet", "--project", str(project)]
+    command += ["--group", "cloud"] if cloud else []
     environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     result = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, check=False)
     if result.returncode != 0:

@@ -310,3 +310,24 @@ def test_make_hands_the_environment_on_as_it_is() -> None:
         cwd=bootstrap.ROOT, env={**os.environ, "CI": "true", "HOME": "/here"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert answer.stdout == "true /here\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "cloud"),
+    [
+        (["deploy"], False),
+        (["deploy", "--env", "local"], False),
+        (["deploy", "--env", "prod"], True),
+        (["deploy", "--env=dev"], True),
+        (["status", "--json"], False),
+        (["render", "--env", "local"], True),
+        (["check"], True),
+        (["test", "--fast"], True),
+        ([], False),
+    ],
+)
+def test_the_cloud_s_libraries_are_installed_only_for_who_needs_them(
+    words: list[str], *, cloud: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ENV", raising=False)
+    assert bootstrap.needs_cloud(words) is cloud

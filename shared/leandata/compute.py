@@ -57,12 +57,17 @@ def connect(address: str, *, timeout: float = 30.0) -> Generator[Cluster]:
     except (OSError, TimeoutError, ValueError) as error:
         raise ComputeError(f"the Dask scheduler does not answer: {error}", where=address) from error
     try:
-        client.wait_for_workers(1, timeout=timeout)  # pyright: ignore
+        _await_worker(client, address, timeout=timeout)
         yield Cluster(client)
-    except TimeoutError as error:
-        raise ComputeError("the Dask cluster has no worker", where=address, hint="Look at `make status`") from error
     finally:
         client.close()
+
+
+def _await_worker(client: Client, address: str, *, timeout: float) -> None:
+    try:
+        client.wait_for_workers(1, timeout=timeout)  # pyright: ignore
+    except TimeoutError as error:
+        raise ComputeError("the Dask cluster has no worker", where=address, hint="Look at `make status`") from error
 
 
 def function(name: str) -> Callable[..., Any]:

@@ -233,11 +233,15 @@ class Settings:
 
 
 def read_secret(path: Path) -> str:
-    """The secret in the file at `path`, without the white space around it. Raises SettingsError."""
+    """The secret in the file at `path`, without the white space around it. Raises SettingsError, also for an empty one:
+    it would let everybody in."""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        secret = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsError(f"cannot read the secret {path.name}: {error.strerror}", where=str(path)) from error
+    if not secret:
+        raise SettingsError(f"the secret {path.name} is empty", where=str(path))
+    return secret
 
 
 def _split(text: str, *, scheme: str, allowed: set[str]) -> tuple[urllib.parse.SplitResult, dict[str, str]]:

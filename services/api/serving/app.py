@@ -24,6 +24,13 @@ from serving import events, figures
 
 LARGEST_BODY = 2**20
 _POOL = 4
+_TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Content Too Large",
+}
 _REQUESTS = Counter("leandata_api_requests_total", "Answers by route and status", ["route", "status"])
 _SECONDS = Histogram("leandata_api_request_seconds", "Seconds until the answer", ["route"])
 
@@ -145,8 +152,8 @@ def _problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:  # pyright: ignore[reportUnusedFunction]
         del request
-        titles = {401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 413: "Content Too Large"}
-        return problem(error.status_code, titles.get(error.status_code, "Error"), str(error.detail))
+        told = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}
+        return problem(error.status_code, _TITLES.get(error.status_code, "Error"), str(error.detail), **told)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -156,9 +163,14 @@ def _problems(app: FastAPI) -> None:
         ]
         return problem(422, "Unprocessable Content", json.dumps(found))
 
+    async def unstorable(request: Request, error: Exception) -> Response:
+        del request, error
+        return problem(422, "Unprocessable Content", "The database cannot store a value in it, such as \\u0000 or NaN.")
+
     async def unavailable(request: Request, error: Exception) -> Response:
         del request, error
         return problem(503, "Service Unavailable", "The database does not answer; try again.", Retry_After="2")
 
+    app.add_exception_handler(psycopg.DataError, unstorable)
     app.add_exception_handler(psycopg.Error, unavailable)
     app.add_exception_handler(PoolTimeout, unavailable)

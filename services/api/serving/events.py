@@ -54,8 +54,9 @@ def _row(event: Event) -> tuple[UUID, str, datetime, int | None, Any]:
 
 
 async def _ensure_inbox(request: Request, connection: psycopg.AsyncConnection[Any]) -> None:
-    """Make the inbox before the first event of this process."""
+    """Make the inbox before the first event of this process, for good: should that event be refused, it stays."""
     if not request.app.state.inbox_ready:
         await connection.execute("SELECT pg_advisory_xact_lock(7205118)")
         await connection.execute(SCHEMA_SQL)
+        await connection.commit()
         request.app.state.inbox_ready = True
