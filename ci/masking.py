@@ -1,0 +1,47 @@
+"""Properties without what belongs to one machine or one commit: the same declaration reads the same anywhere."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_TRIGGERS = frozenset({"code", "leandata.io/code"})
+_GUARD = re.compile(r"^(/\S*/setpriv|--re[ug]id=\d+|--clear-groups|--init-groups)$")
+_DIGEST = re.compile(r"\b(sha256:)?[0-9a-f]{16,64}\b")
+_HASHED_NAME = re.compile(r"-(?=[0-9a-f]*\d)[0-9a-f]{8,}$")
+
+
+def masked(value: Any, *, root: Path, state: Path) -> Any:
+    """`value` with `<root>`, `<state>` and `<python>` for those paths, digests of code and images as `<digest>`.
+
+    Who runs a process (setpriv and its options) is left out, for it depends on who deploys. Mappings are sorted.
+    """
+    if isinstance(value, str):
+        return _text(value, root=root, state=state)
+    if isinstance(value, Mapping):
+        return {
+            str(key): masked(found, root=root, state=state)
+            for key, found in sorted(value.items())
+            if str(key) not in _TRIGGERS
+        }
+    if isinstance(value, Sequence):
+        return [
+            masked(found, root=root, state=state)
+            for found in value
+            if not (isinstance(found, str) and _GUARD.match(found))
+        ]
+    return value
+
+
+def stable_name(name: str) -> str:
+    """A resource's name without the hash of its content that some end in: `migrate-*`."""
+    return _HASHED_NAME.sub("-*", name)
+
+
+def _text(text: str, *, root: Path, state: Path) -> str:
+    for place, said in ((sys.executable, "<python>"), (str(state), "<state>"), (str(root), "<root>")):
+        text = text.replace(place, said)
+    return _DIGEST.sub("<digest>", text)
