@@ -21,6 +21,7 @@ from ci.command import Command
 from ci.events import Log
 from ci.graph import StackInfo
 from ci.locks import hold
+from infra.components.naming import state_bucket
 from infra.environment import Environment
 from leandata.errors import LeandataError
 
@@ -46,6 +47,21 @@ class Engine:
     @property
     def folder(self) -> Path:
         return self.environment.state / "engine"
+
+    @property
+    def backend(self) -> str:
+        """Where state is kept: a folder, or the bucket that the bootstrap made in the environment's account."""
+        if (bucket := state_bucket(self.environment)) is not None:
+            return bucket.url
+        # Without metadata=skip each file has a sidecar that is not written atomically: a kill at that moment leaves it
+        # empty, and the stack cannot be opened any more ("failed to load checkpoint: EOF").
+        return f"file://{self.folder / 'backend'}?metadata=skip"
+
+    @property
+    def secrets_provider(self) -> str:
+        """What encrypts the secrets in the state: the bootstrap's key, or a passphrase."""
+        bucket = state_bucket(self.environment)
+        return bucket.secrets_provider if bucket is not None else "passphrase"
 
     def prepare(self) -> None:
         """Make the backend's folders and the passphrase, once."""
@@ -101,21 +117,24 @@ class Engine:
     def _select(self, info: StackInfo, *, lock: int | None) -> auto.Stack:
         work = self.folder / "work" / info.name
         work.mkdir(parents=True, exist_ok=True)
-        # Without metadata=skip each file has a sidecar that is not written atomically: a kill at that moment leaves it
-        # empty, and the stack cannot be opened any more ("failed to load checkpoint: EOF").
-        backend = auto.ProjectBackend(url=f"file://{self.folder / 'backend'}?metadata=skip")
+        backend = auto.ProjectBackend(url=self.backend)
         workspace = auto.LocalWorkspace(
             work_dir=str(work),
             pulumi_home=str(self.folder / "home"),
             program=_program(info),
             env_vars=self._variables(),
-            secrets_provider="passphrase",
+            secrets_provider=self.secrets_provider,
             project_settings=auto.ProjectSettings(name=info.name, runtime="python", backend=backend),
             pulumi_command=Command(self.pulumi, lock=lock),
         )
-        if not self.checkpoint(info.name).exists():
+        if not self._exists(workspace, info):
             workspace.create_stack(self.environment.name)
         return _Lean.existing(self.environment.name, workspace)
+
+    def _exists(self, workspace: auto.LocalWorkspace, info: StackInfo) -> bool:
+        if state_bucket(self.environment) is None:
+            return self.checkpoint(info.name).exists()
+        return any(found.name == self.environment.name for found in workspace.list_stacks())
 
     def _variables(self) -> dict[str, str]:
         variables = {
@@ -148,6 +167,8 @@ class OpenStack:
     def recover(self) -> None:
         """Clear what a killed deployment left. We hold the lock, so nobody of that deployment is alive."""
         environment = self.engine.environment
+        if state_bucket(environment) is not None:
+            return  # others may deploy from elsewhere: a lock in the bucket is theirs until its owner gives it up
         folder = self.engine.folder / "backend" / ".pulumi" / "locks" / "organization" / self.info.name
         for stale in (folder / environment.name).glob("*.json"):
             stale.unlink()

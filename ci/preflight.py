@@ -18,9 +18,11 @@ _FREE_BYTES = 2 * 2**30
 
 
 def demand(environment: Environment) -> None:
-    """Raises LeandataError for the first thing that stands in the way: folder, disk, ports."""
+    """Raises LeandataError for the first thing that stands in the way: folder; on one machine disk and ports."""
     _folder(environment.state)
     free = int(os.environ.get("LEANDATA_FREE_BYTES") or _FREE_BYTES)
+    if environment.has("kubernetes"):
+        return
     space(shutil.disk_usage(environment.state).free, needed=free, place=environment.state)
     _ports(environment)
 

@@ -26,10 +26,7 @@ def deploy(options: Options) -> int:
     environment = Environment.current()
     everything = discover(environment.root, environment.name)
     stacks = select(everything, names(options.stack))
-    demand(environment)
-    environment.remember()
-    if not options.dry:
-        Supervisor(environment.state).ensure()
+    _prepare(environment, dry=options.dry)
     port, stop = serve()
     try:
         engine = Engine(environment=environment, pulumi=pulumi_path(), provider_port=port)
@@ -54,6 +51,14 @@ def deploy(options: Options) -> int:
             print("\n".join(f"  {problem}" for problem in run.problems))
             print("What was done is kept; mend the cause and run the same command again.")
     return 0 if good else 1
+
+
+def _prepare(environment: Environment, *, dry: bool) -> None:
+    """What must be there before anything is changed: on this machine a supervisor, elsewhere access and policies."""
+    demand(environment)
+    environment.remember()
+    if not environment.has("kubernetes") and not dry:
+        Supervisor(environment.state).ensure()
 
 
 def totals(environment: Environment) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from infra.components.manifest import ServiceManifest
@@ -48,6 +49,32 @@ def host(environment: Environment, process: str) -> str:
 def account_wide(environment: Environment, *parts: str) -> str:
     """A name that is unique in a whole account: leandata-<environment>-<parts>."""
     return "-".join(("leandata", environment.name, *parts))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateBucket:
+    """Where the engine keeps the state of a cloud environment, and the key that encrypts the secrets in it."""
+
+    bucket: str
+    alias: str
+    region: str
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}?region={self.region}"
+
+    @property
+    def secrets_provider(self) -> str:
+        return f"awskms:///{self.alias}?region={self.region}"
+
+
+def state_bucket(environment: Environment) -> StateBucket | None:
+    """The bucket and the key that the bootstrap makes; None where the state lies in the environment's own folder."""
+    aws = environment.file.aws
+    if aws is None:
+        return None
+    name = account_wide(environment, "state")
+    return StateBucket(bucket=f"{name}-{aws.account}", alias=f"alias/{name}", region=aws.region)
 
 
 def database_secret(role: str) -> str:
