@@ -85,8 +85,14 @@ def dangling(programs: Mapping[str, Program]) -> Iterator[str]:
     for stack, program in sorted(programs.items()):
         for urn, resource in sorted(program.resources.items()):
             for other in (resource.parent, *resource.needs):
-                if other and other not in program.resources:
+                if other and other not in program.resources and not _of_another_stack(other, programs):
                     yield f"{stack}: {urn} refers to {other}, which is not declared"
+
+
+def _of_another_stack(urn: str, programs: Mapping[str, Program]) -> bool:
+    """Whether the URN is a reference to a stack that the environment has."""
+    type_, name = urn.split("::")[-2:] if "::" in urn else ("", "")
+    return type_.endswith("pulumi:pulumi:StackReference") and name.split("/")[1] in programs
 
 
 def doubled(programs: Mapping[str, Program]) -> Iterator[str]:
