@@ -7,12 +7,14 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help bench check deploy destroy doctor logs new-service report restart run setup status test
+.PHONY: help bench check deploy destroy doctor images logs new-service report restart run setup status test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 deploy: ## bring ENV to what the programs declare (STACK=api,dash  DRY=yes  PORT_BASE=17400  STATE=folder)
 	$(LEANDATA) deploy --env "$(ENV)" --stack "$(STACK)" $(if $(DRY),--dry) $(JSON_)
+images: ## build the images that changed; needs a container engine (ENV=cluster  SERVICE=api  DRY=yes)
+	$(LEANDATA) images --env "$(ENV)" --service "$(SERVICE)" $(if $(DRY),--dry) $(JSON_)
 status: ## what runs, how healthy it is, how fresh the data is
 	$(LEANDATA) status --env "$(ENV)" $(JSON_)
 logs: ## what services wrote (SERVICE=api  FOLLOW=yes)

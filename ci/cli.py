@@ -60,6 +60,11 @@ VERBS: dict[str, Verb] = {
         options=(_STACK, Option(flag="--data", switch=True, help="remove the data too, after a typed confirmation")),
     ),
     "doctor": Verb(done_by="ci.verbs.doctor:doctor", help="what this machine has, and what is missing"),
+    "images": Verb(
+        done_by="ci.verbs.images:images",
+        help="build the images that changed, and write down what the environment will run",
+        options=(_SERVICE, Option(flag="--dry", switch=True, help="show what would be built, build nothing")),
+    ),
     "logs": Verb(
         done_by="ci.verbs.operate:logs",
         help="show what services wrote",
