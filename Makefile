@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help bench check deploy destroy doctor images logs new-service report restart run setup status test
+.PHONY: help bench check deploy destroy doctor images logs new-service render report restart run setup sleep snapshot status test wake
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,14 @@ run: ## run a pipeline (PIPELINE=collect_shop  DAY=2026-11-16 | WEEK=2026-W47 | 
 	$(LEANDATA) run --env "$(ENV)" --pipeline "$(PIPELINE)" --day "$(DAY)" --week "$(WEEK)" --from "$(FROM)" --to "$(TO)" $(JSON_)
 report: ## render the weekly sales report and open it (WEEK=2026-W47)
 	$(LEANDATA) report --env "$(ENV)" --week "$(WEEK)" $(JSON_)
+render: ## write what will exist as files, without credentials (ENV=prod  OUT=folder)
+	$(LEANDATA) render --env "$(ENV)" --out "$(OUT)" $(JSON_)
+sleep: ## take an environment to (almost) nothing (ENV=dev  DRY=yes)
+	$(LEANDATA) sleep --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
+wake: ## bring back what sleeps (ENV=dev  DRY=yes)
+	$(LEANDATA) wake --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
+snapshot: ## write down what the environments declare, for review
+	$(LEANDATA) snapshot $(JSON_)
 destroy: ## remove what the stacks made; data is kept unless DATA=yes
 	$(LEANDATA) destroy --env "$(ENV)" --stack "$(STACK)" $(if $(DATA),--data) $(JSON_)
 test: ## all tests (SERVICE=api  FAST=yes for unit tests only)

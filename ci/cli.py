@@ -79,6 +79,11 @@ VERBS: dict[str, Verb] = {
         help="make the folder of a new service, ready to deploy",
         options=(Option(flag="--name", metavar="NAME", help="lower-case letters and digits"),),
     ),
+    "render": Verb(
+        done_by="ci.verbs.render:render",
+        help="write what will exist as files, without credentials",
+        options=(Option(flag="--out", metavar="FOLDER", help="(default: .leandata/render/<environment>)"),),
+    ),
     "report": Verb(
         done_by="ci.verbs.pipelines:report",
         help="render the weekly sales report and open it",
@@ -100,6 +105,12 @@ VERBS: dict[str, Verb] = {
         ),
     ),
     "setup": Verb(done_by="ci.verbs.doctor:setup", help="install what is missing; every verb does it by itself"),
+    "sleep": Verb(
+        done_by="ci.verbs.sleep:sleep",
+        help="take services and databases to (almost) nothing, and say what is saved",
+        options=(Option(flag="--dry", switch=True, help="show what would be done, do nothing"),),
+    ),
+    "snapshot": Verb(done_by="ci.verbs.snapshot:snapshot", help="write down what the environments declare, for review"),
     "status": Verb(done_by="ci.verbs.status:status", help="what runs, how healthy it is, how fresh the data is"),
     "test": Verb(
         done_by="ci.verbs.test:test",
@@ -108,6 +119,11 @@ VERBS: dict[str, Verb] = {
             _SERVICE,
             Option(flag="--fast", switch=True, help="unit tests only"),
         ),
+    ),
+    "wake": Verb(
+        done_by="ci.verbs.sleep:wake",
+        help="bring back what sleeps",
+        options=(Option(flag="--dry", switch=True, help="show what would be done, do nothing"),),
     ),
 }
 
