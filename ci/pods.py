@@ -37,32 +37,33 @@ def quantity(text: object) -> float:
     return float(match["number"]) * _UNITS[match["unit"]]
 
 
-def pods(programs: Mapping[str, Program]) -> list[Pod]:
-    """Every pod that runs while nothing happens: Deployments at their smallest, Dask clusters at theirs."""
+def pods(programs: Mapping[str, Program], *, largest: bool = False) -> list[Pod]:
+    """Every pod that runs while nothing happens: what scales at its smallest (with `largest`: at its largest)."""
     found: list[Pod] = []
     for program in programs.values():
-        smallest = minimum_replicas(program)
+        scaled = scaled_replicas(program, largest=largest)
         for _, resource in sorted(program.resources.items()):
             kind = resource.type.rpartition(":")[2]
             if kind in _CONTROLLERS and resource.type.startswith("kubernetes:apps/"):
                 spec = resource.properties.get("spec") or {}
-                count = smallest.get(key(resource), int(spec.get("replicas", 1)))
+                count = scaled.get(key(resource), int(spec.get("replicas", 1)))
                 found += [_pod(resource, spec.get("template", {}).get("spec", {}))] * count
             elif kind == "DaskCluster":
-                found += _dask(resource, smallest.get(key(resource)))
+                found += _dask(resource, scaled.get(key(resource)))
     return found
 
 
-def minimum_replicas(program: Program) -> dict[tuple[str, str], int]:
-    """The smallest number of replicas that an autoscaler of the stack leaves, by namespace and name of its target."""
+def scaled_replicas(program: Program, *, largest: bool = False) -> dict[tuple[str, str], int]:
+    """The fewest (most) replicas that an autoscaler of the stack leaves, by namespace and name of its target."""
     found: dict[tuple[str, str], int] = {}
     for resource in program.resources.values():
         kind = resource.type.rpartition(":")[2]
         spec, namespace = resource.properties.get("spec") or {}, key(resource)[0]
         if kind == "HorizontalPodAutoscaler":
-            found[namespace, spec.get("scaleTargetRef", {}).get("name", "")] = int(spec.get("minReplicas", 1))
+            bound = spec.get("maxReplicas", 1) if largest else spec.get("minReplicas", 1)
+            found[namespace, spec.get("scaleTargetRef", {}).get("name", "")] = int(bound)
         elif kind == "DaskAutoscaler":
-            found[namespace, spec.get("cluster", "")] = int(spec.get("minimum", 0))
+            found[namespace, spec.get("cluster", "")] = int(spec.get("maximum" if largest else "minimum", 0))
     return found
 
 

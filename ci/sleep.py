@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from ci.pods import key, minimum_replicas
+from ci.pods import key, scaled_replicas
 from ci.programs import Program, Resource
 from leandata.errors import LeandataError
 
@@ -68,7 +68,7 @@ def awake(programs: Mapping[str, Program]) -> list[Step]:
 
 
 def _steps(program: Program, *, awake: bool) -> Iterator[Step]:
-    smallest = minimum_replicas(program)
+    smallest = scaled_replicas(program)
     for _, resource in sorted(program.resources.items()):
         properties, kind = resource.properties, resource.type.rpartition(":")[2]
         spec = properties.get("spec") or {}

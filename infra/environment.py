@@ -24,6 +24,7 @@ from leandata.errors import SettingsError
 ROOT = Path(__file__).resolve().parents[1]
 _RESERVED_PORTS = 1024
 _HIGHEST_PORT = 65535
+_LONGEST_REASON = 400
 _ON_AWS = frozenset({"s3", "rds", "secretsmanager"})
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -196,7 +197,7 @@ def parse_toml(path: Path, model: type[Model]) -> Model:
         return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise SettingsError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path.name} is not valid TOML: {error}", where=str(path)) from error
     except ValidationError as error:
         raise SettingsError(_first_problem(error), where=str(path)) from error
@@ -208,7 +209,8 @@ def _first_problem(error: ValidationError) -> str:
     reasons = {"extra_forbidden": "unknown key", "missing": "missing key"}
     reason = reasons.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{key}: {reason}{more}" if key else f"{reason}{more}"
+    said = f"{key}: {reason}" if key else reason
+    return (said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}...") + more
 
 
 def _port_base(text: str) -> int:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ci.cost import Estimate, Item, estimate, table
-from ci.pods import Pod, cheapest, minimum_replicas, pods, quantity, vcpus
+from ci.pods import Pod, cheapest, pods, quantity, scaled_replicas, vcpus
 from ci.prices import PATH, Node, Prices
 from ci.programs import Resource
 from ci.snapshot import take
@@ -184,7 +184,7 @@ def dask(**spec: Any) -> Resource:
 
 def test_pods_are_counted_at_the_smallest_that_an_autoscaler_leaves() -> None:
     programs = graph(deployment("a", replicas=5), autoscaler("a", 2), deployment("b", replicas=3))
-    assert minimum_replicas(programs["s"]) == {("ns", "a"): 2}
+    assert scaled_replicas(programs["s"]) == {("ns", "a"): 2}
     assert sorted(pod.owner for pod in pods(programs)) == ["ns/a"] * 2 + ["ns/b"] * 3
 
 
