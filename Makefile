@@ -39,7 +39,7 @@ test: ## all tests (SERVICE=api  FAST=yes for unit tests only)
 	$(LEANDATA) test --service "$(SERVICE)" $(if $(FAST),--fast)
 check: ## style, types, arrows, budgets
 	$(LEANDATA) check
-bench: ## measure speed and memory (ONLY=noop,status  OUT=file.json)
+bench: ## measure speed and memory (ONLY=platform,cloud  OUT=file.json)
 	$(LEANDATA) bench --only "$(ONLY)" --out "$(OUT)" $(JSON_)
 new-service: ## make the folder of a new service (NAME=pricing)
 	$(LEANDATA) new-service --name "$(NAME)" $(JSON_)

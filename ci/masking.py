@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_TRIGGERS = frozenset({"code", "leandata.io/code"})
+_TRIGGERS = frozenset({"code", "leandata.io/code", "COMMIT", "LEANDATA_COMMIT"})
 _GUARD = re.compile(r"^(/\S*/setpriv|--re[ug]id=\d+|--clear-groups|--init-groups)$")
 _DIGEST = re.compile(r"\b(sha256:)?[0-9a-f]{16,64}\b")
 _HASHED_NAME = re.compile(r"-(?=[0-9a-f]*\d)[0-9a-f]{8,}$")
@@ -17,6 +17,7 @@ _HASHED_NAME = re.compile(r"-(?=[0-9a-f]*\d)[0-9a-f]{8,}$")
 def masked(value: Any, *, root: Path, state: Path) -> Any:
     """`value` with `<root>`, `<state>` and `<python>` for those paths, digests of code and images as `<digest>`.
 
+    The commit and the digest of code are left out, and a list's entries such as `{name: LEANDATA_COMMIT}` too.
     Who runs a process (setpriv and its options) is left out, for it depends on who deploys. Mappings are sorted.
     """
     if isinstance(value, str):
@@ -32,6 +33,7 @@ def masked(value: Any, *, root: Path, state: Path) -> Any:
             masked(found, root=root, state=state)
             for found in value
             if not (isinstance(found, str) and _GUARD.match(found))
+            and not (isinstance(found, Mapping) and str(found.get("name")) in _TRIGGERS)
         ]
     return value
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci.bench.cloud import TARGETS as CLOUD_TARGETS
+from ci.bench.cloud import measure as cloud
 from ci.bench.lake_to_warehouse import measure as lake_to_warehouse
 from ci.cli import Options, emit
 from infra.environment import ROOT
@@ -34,6 +36,7 @@ _TARGETS = {
     "restart_seconds": "at most 10",
     "restart_airflow_seconds": "at most 45",
     "load_to_duckdb": "at least 0.70",
+    **CLOUD_TARGETS,
 }
 
 
@@ -91,10 +94,11 @@ class Bench:
 
 
 def bench(options: Options) -> int:
-    """Measure what was asked for (`platform`, `airflow`, `load`; all by default) and print it."""
+    """Measure what was asked for (`platform`, `airflow`, `cloud`, `load`; all by default) and print it."""
     asked = {name.strip() for name in options.only.split(",") if name.strip()}
     known: dict[str, Callable[[Path], dict[str, float]]] = {
         "airflow": airflow_standalone,
+        "cloud": cloud,
         "load": lake_to_warehouse,
         "platform": platform,
     }

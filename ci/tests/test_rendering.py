@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -188,6 +190,14 @@ def test_what_belongs_to_a_machine_or_a_commit_is_masked() -> None:
     assert found == {"image": "x@<digest>", "n": 1, "none": None, "triggers": {}}
 
 
+def test_the_commit_is_masked_for_a_process_and_for_a_container() -> None:
+    def of(commit: str) -> object:
+        pairs = [{"name": "LEANDATA_COMMIT", "value": commit}, {"name": "TZ", "value": "UTC"}]
+        return masked({"env": {"LEANDATA_COMMIT": commit}, "list": pairs}, root=Path("/r"), state=Path("/s"))
+
+    assert of("d45ffd0b4b2a") == of("0123456789ab") == {"env": {}, "list": [{"name": "TZ", "value": "UTC"}]}
+
+
 @pytest.mark.parametrize(
     ("name", "stable"),
     [("migrate-0a1b2c3d4e", "migrate-*"), ("dask", "dask"), ("api-key", "api-key"), ("a-facade", "a-facade")],
@@ -253,3 +263,18 @@ def test_boxes_do_not_overlap_and_lie_within_the_picture() -> None:
 
 def test_an_environment_without_stacks_gives_an_empty_picture() -> None:
     assert ET.fromstring(diagram([], title="nothing")) is not None
+
+
+@pytest.mark.integration
+def test_two_renderings_of_the_machine_are_the_same_bytes(tmp_path: Path) -> None:
+    def rendering(seed: str) -> dict[str, bytes]:
+        folder = tmp_path / seed
+        own = {"PYTHONHASHSEED": seed, "LEANDATA_STATE": "/leandata-state"}
+        command = [sys.executable, "-m", "ci", "render", "--env", "local", "--out", str(folder)]
+        subprocess.run(command, cwd=ROOT, env={**os.environ, **own}, check=True, capture_output=True)
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
+
+    first = rendering("1")
+    assert {"access.md", "stacks.svg", "airflow/machine.json", "database/machine.json"} <= set(first)
+    assert rendering("4711") == first
+    assert not any(str(ROOT).encode() in content or b"/leandata-state" in content for content in first.values())
