@@ -19,7 +19,8 @@ class Program:
 
     `settings` are environment variables. `secret_files` maps a variable to the path of the secret it names.
     `start_after` names processes of the same service that must be healthy before this one starts. A change in
-    `triggers` (a content hash, say) restarts it.
+    `triggers` (a content hash, say) restarts it. `storage` maps folders that outlive the process in a cluster to
+    their size in bytes; on one machine every folder does.
     """
 
     manifest: ProcessManifest
@@ -29,17 +30,22 @@ class Program:
     start_after: Sequence[str] = ()
     triggers: Texts = field(default_factory=dict[str, pulumi.Input[str]])
     health: str | None = None
+    storage: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """Work that runs to its end, once, and again when its command, settings or triggers change."""
+    """Work that runs to its end, once, and again when its command, settings or triggers change.
+
+    `owner` says whose work it is in a cluster: a service, "standins" or "system"; "" is the stack's own service.
+    """
 
     command: Sequence[pulumi.Input[str]]
     settings: Texts = field(default_factory=dict[str, pulumi.Input[str]])
     secret_files: Texts = field(default_factory=dict[str, pulumi.Input[str]])
     triggers: Texts = field(default_factory=dict[str, pulumi.Input[str]])
     timeout: float = 600.0
+    owner: str = ""
 
 
 class Service(pulumi.ComponentResource):

@@ -47,11 +47,13 @@ class Stack:
     """What a program builds upon: its stack's name, its environment, and how each part is made there.
 
     `rendered` holds the secrets that are composed of others where a process starts: template and secrets by path.
+    `foreign` holds the secrets that AWS itself made: the secret's ARN, and the key of its JSON text, by our name for it.
     """
 
     name: str
     environment: Environment
     rendered: dict[str, tuple[Any, dict[str, Any]]] = dataclasses.field(default_factory=dict[str, Any])
+    foreign: dict[str, tuple[pulumi.Output[str], str]] = dataclasses.field(default_factory=dict[str, Any])
     _providers: dict[str, pulumi.ProviderResource] = dataclasses.field(default_factory=dict[str, Any])
 
     @classmethod
