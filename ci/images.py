@@ -33,7 +33,7 @@ class Recipe:
     modules: tuple[str, ...] = ()
 
 
-_SERVICES = {"airflow": "pipelines", "api": "serving", "dash": "dashboards", "dask": "tasks"}
+_RENDERING = "leandata.rendering"  # what an init container runs
 _LOCKS = {"lock/pyproject.toml": "pyproject.toml", "lock/uv.lock": "uv.lock"}
 _SNOWFLAKE = {f"lock/snowflake/{name}": f"infra/standins/snowflake/{name}" for name in ("pyproject.toml", "uv.lock")}
 RECIPES: dict[str, Recipe] = {
@@ -42,6 +42,7 @@ RECIPES: dict[str, Recipe] = {
             dockerfile=f"services/{service}/Dockerfile",
             packages={package: f"services/{service}/{package}"},
             locks=_LOCKS,
+            modules=(_RENDERING,),
         )
         for service, package in {
             "airflow": "pipelines",
@@ -54,13 +55,13 @@ RECIPES: dict[str, Recipe] = {
         dockerfile="infra/images/platform/Dockerfile",
         packages={"infra/jobs": "infra/jobs"},
         locks=_LOCKS,
-        modules=("leandata.database",),
+        modules=("leandata.database", _RENDERING),
     ),
     "standins": Recipe(
         dockerfile="infra/images/standins/Dockerfile",
         packages={"infra/standins": "infra/standins", "infra/jobs": "infra/jobs"},
         locks=_LOCKS | _SNOWFLAKE,
-        modules=("infra.provider.postgres_binaries",),
+        modules=("infra.provider.postgres_binaries", _RENDERING),
     ),
 }
 

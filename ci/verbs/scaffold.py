@@ -21,6 +21,7 @@ cost_centre = "data"
 [[process]]
 name = "{name}"
 health = "/healthz"
+ready = ""
 start_timeout = "60s"
 memory = "256MiB"
 cpu = "250m"

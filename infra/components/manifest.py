@@ -16,11 +16,13 @@ class ProcessManifest(Part):
     """One process: its name, which also names its port, how its health is seen, and what it may use.
 
     `health` is a path such as "/healthz" that is asked over HTTP, "tcp", or "" where running is all that is known.
+    `ready` is the path that says whether it can take requests now, "" where that is the same as being alive.
     `drain` is how long it may take to end what it has begun.
     """
 
     name: str
     health: str
+    ready: str
     start_timeout: Duration
     memory: Size
     cpu: str

@@ -14,6 +14,7 @@ from leandata.errors import SettingsError
 STANDINS = "standins"
 SYSTEM = "system"
 _STANDIN_PROCESSES = frozenset({"lake", "mail", "mail-web", "postgres", "warehouse"})
+_SECOND_PORTS = {"dask-dashboard": "dask-scheduler", "mail-web": "mail"}
 _NOT_DNS = re.compile(r"[^a-z0-9-]+")
 
 
@@ -44,6 +45,23 @@ def namespace(environment: Environment, owner: str) -> str:
 def host(environment: Environment, process: str) -> str:
     """The name under which `process` is reached inside the cluster."""
     return f"{process}.{namespace(environment, home(process, root=environment.root))}.svc"
+
+
+def process_of(port: str) -> str:
+    """The process that listens on the port of that name: its own, or that of a process with several."""
+    return _SECOND_PORTS.get(port, port)
+
+
+def ports(environment: Environment, process: str) -> dict[str, int]:
+    """The ports that `process` listens on, by name, sorted; none where the environment's file gives it none."""
+    return {
+        name: environment.port(name) for name in sorted(environment.file.ports.offsets) if process_of(name) == process
+    }
+
+
+def callers(environment: Environment, process: str) -> list[str]:
+    """The services that open connections to `process`, sorted."""
+    return [name for name, found in services(environment.root).items() if process in found.network.calls]
 
 
 def account_wide(environment: Environment, *parts: str) -> str:
@@ -80,6 +98,26 @@ def state_bucket(environment: Environment) -> StateBucket | None:
 def database_secret(role: str) -> str:
     """The secret that holds the password of a database role."""
     return f"database-{role.replace('_', '-')}"
+
+
+def secret_homes(environment: Environment, secret: str) -> list[str]:
+    """Whose namespaces a secret is put into, sorted: a role's password where its role is used, else where it is made.
+
+    What opens the compute cluster or mail is for those who call it as well.
+    """
+    known = services(environment.root)
+    if secret.startswith("database-"):
+        users = [name for name, found in known.items() if secret in map(database_secret, found.data.database.roles)]
+        return sorted(
+            {*users, STANDINS, SYSTEM} if environment.substrate("database") == "machine" else {*users, SYSTEM}
+        )
+    if secret.startswith("warehouse-"):
+        return [secret.removeprefix("warehouse-")]
+    place = home(secret, root=environment.root)
+    shared = {"dask-": "dask-scheduler", "mail-": "mail"}
+    called = [callers(environment, process) for start, process in shared.items() if secret.startswith(start)]
+    more = [name for names in called for name in names]
+    return sorted({*more} if place == SYSTEM and more else {place, *more})
 
 
 def owner(environment: Environment, service: str) -> tuple[str, str]:

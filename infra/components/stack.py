@@ -22,6 +22,7 @@ from infra.provider.supervisor import marker
 from leandata.errors import SettingsError
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - in a pod; who reaches it is the network policy's business
+POD_FOLDER = "/var/lib/leandata"
 FOLDERS = {"s3": "aws", "rds": "aws", "smtp": "aws", "secretsmanager": "aws"}
 
 
@@ -47,7 +48,7 @@ class Stack:
     """What a program builds upon: its stack's name, its environment, and how each part is made there.
 
     `rendered` holds the secrets that are composed of others where a process starts: template and secrets by path.
-    `foreign` holds the secrets that AWS itself made: the secret's ARN, and the key of its JSON text, by our name for it.
+    `foreign` holds the secrets that AWS itself made: the ARN, and the key of the JSON text, by our name for it.
     """
 
     name: str
@@ -105,11 +106,13 @@ class Stack:
         return images.reference(self.environment, name)
 
     def folder(self, *parts: str) -> str:
-        """An absolute path under the environment's state folder."""
-        return str(self.environment.state.joinpath(*parts))
+        """An absolute path under the environment's state folder; in a pod, under the folder of its volumes."""
+        return "/".join((POD_FOLDER, *parts)) if self.in_pods else str(self.environment.state.joinpath(*parts))
 
     def code(self, *places: str) -> dict[str, pulumi.Input[str]]:
-        """A trigger that changes when a file at or under one of `places` (from the root) does."""
+        """A trigger that changes when a file at or under one of `places` (from the root) does; in pods images do."""
+        if self.in_pods:
+            return {}
         digest = hashlib.sha256()
         for place in places:
             start = self.environment.root / place

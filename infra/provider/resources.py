@@ -85,6 +85,31 @@ class RenderedSecret(pulumi.CustomResource):
         super().__init__("machine:index:RenderedSecret", name, properties, opts)
 
 
+class ClusterSecret(pulumi.CustomResource):
+    """The v1 Secret `secret`, of one random value, in each of `namespaces`; outputs are never the value."""
+
+    fingerprint: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        secret: Text,
+        namespaces: Sequence[str],
+        kind: str,
+        labels: Mapping[str, str],
+        opts: Options = None,
+    ) -> None:
+        properties: dict[str, Any] = {
+            "secret": secret,
+            "namespaces": sorted(namespaces),
+            "kind": kind,
+            "labels": dict(labels),
+            "fingerprint": None,
+        }
+        super().__init__("machine:index:ClusterSecret", name, properties, opts)
+
+
 class Process(pulumi.CustomResource):
     """A supervised process that outlives the command which made it; created when it is healthy.
 

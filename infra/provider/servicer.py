@@ -17,6 +17,7 @@ from google.rpc import status_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from infra.provider.kinds.base import HalfMadeError, Kind, Properties, World, explain, unknown
+from infra.provider.kinds.cluster import ClusterSecret
 from infra.provider.kinds.files import Directory, File, RenderedSecret, Secret
 from infra.provider.kinds.postgres import PostgresCluster, PostgresDatabase, PostgresGrants, PostgresRole
 from infra.provider.kinds.processes import Job, Process
@@ -31,8 +32,8 @@ from leandata.errors import LeandataError
 
 VERSION = "0.1.0"
 _KINDS: tuple[type[Kind], ...] = (
-    Directory, File, Job, PostgresCluster, PostgresDatabase, PostgresGrants, PostgresRole, Process, RenderedSecret,
-    Secret, WarehouseDatabase, WarehouseFileFormat, WarehouseSchema, WarehouseSql, WarehouseStage,
+    ClusterSecret, Directory, File, Job, PostgresCluster, PostgresDatabase, PostgresGrants, PostgresRole, Process,
+    RenderedSecret, Secret, WarehouseDatabase, WarehouseFileFormat, WarehouseSchema, WarehouseSql, WarehouseStage,
 )  # fmt: skip
 KINDS: dict[str, Kind] = {f"machine:index:{kind.__name__}": kind() for kind in _KINDS}
 _THREADS = 16

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 USER = 10001
-SECRETS = "/run/secrets/leandata"  # noqa: S105 - a place, not a secret
+SECRETS = "/run/secrets/leandata"
 RENDERED = "/run/rendered"
 _SECRET = re.compile(rf"{SECRETS}/([a-z0-9-]+)")
 _MOUNTED_BYTES = "1Mi"
@@ -26,7 +26,10 @@ class Volume:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Container:
-    """One container: `memory` and `scratch` are bytes, `cpu` as Kubernetes writes it; `probes` by their kind."""
+    """One container: `memory` and `scratch` are bytes, `cpu` as Kubernetes writes it; `probes` by their kind.
+
+    Before it is told to end, `stop` is run, or it goes on for `linger` seconds until nobody is sent to it any more.
+    """
 
     name: str
     image: str
@@ -38,6 +41,7 @@ class Container:
     ports: Sequence[int] = ()
     probes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     stop: Sequence[str] = ()
+    linger: int = 0
     volumes: Sequence[Volume] = ()
 
 
@@ -45,24 +49,24 @@ def pod(
     containers: Sequence[Container],
     *,
     account: str,
-    secrets: Mapping[str, Mapping[str, Any]],
+    secrets: Mapping[str, Any],
     init: Sequence[Container] = (),
     grace: float = 30.0,
     token: bool = False,
     restart: str = "Always",
     spread: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A pod's spec. `secrets` maps each secret that its containers name to the source of its volume.
+    """A pod's spec. `secrets` is the source of the one volume with the secrets it names, {} when it names none.
 
     `grace` is seconds; `token` mounts the service account's token; `spread` are the labels to spread over hosts by.
     """
     everything = [*init, *containers]
     volumes = {volume.name: volume.source for one in everything for volume in one.volumes}
-    volumes |= {f"secret-{name}": source for name, source in secrets.items()}
+    volumes |= {"secrets": secrets} if secrets else {}
     volumes["tmp"] = {"emptyDir": {"sizeLimit": f"{max(one.scratch for one in everything)}"}}
     spec: dict[str, Any] = {
         "automountServiceAccountToken": token,
-        "containers": [_container(one, secrets) for one in containers],
+        "containers": [_container(one, secrets=bool(secrets)) for one in containers],
         "enableServiceLinks": False,
         "restartPolicy": restart,
         "securityContext": {
@@ -77,7 +81,7 @@ def pod(
         "volumes": [{"name": name, **source} for name, source in sorted(volumes.items())],
     }
     if init:
-        spec["initContainers"] = [_container(one, secrets) for one in init]
+        spec["initContainers"] = [_container(one, secrets=bool(secrets)) for one in init]
     if spread:
         spec["topologySpreadConstraints"] = [
             {
@@ -96,12 +100,11 @@ def secrets_named(texts: Sequence[str]) -> list[str]:
     return sorted({found for text in texts for found in _SECRET.findall(text)})
 
 
-def probes(*, port: int, health: str, ready: str, start: float, name: str = "") -> dict[str, Any]:
+def probes(*, port: int, health: str, ready: str, start: float) -> dict[str, Any]:
     """Three different probes: `start` seconds to come up, traffic only when `ready` answers, a restart when hung.
 
     `health` is a path, "tcp" or "" (nothing can be asked); `ready` is a path, or "" for the same as `health`.
     """
-    del name
     if not health:
         return {}
 
@@ -120,14 +123,9 @@ def probes(*, port: int, health: str, ready: str, start: float, name: str = "") 
     }
 
 
-def _container(one: Container, secrets: Mapping[str, Any]) -> dict[str, Any]:
-    named = secrets_named([*one.env.values(), *one.command])
-    mounts = [{"mountPath": "/tmp", "name": "tmp"}]  # noqa: S108 - the pod's own
-    mounts += [
-        {"mountPath": f"{SECRETS}/{name}", "name": f"secret-{name}", "readOnly": True, "subPath": "value"}
-        for name in named
-        if name in secrets
-    ]
+def _container(one: Container, *, secrets: bool) -> dict[str, Any]:
+    mounts: list[dict[str, Any]] = [{"mountPath": "/tmp", "name": "tmp"}]  # noqa: S108 - the pod's own
+    mounts += [{"mountPath": SECRETS, "name": "secrets", "readOnly": True}] if secrets else []
     mounts += [
         {"mountPath": volume.path, "name": volume.name} | ({"readOnly": True} if volume.read_only else {})
         for volume in one.volumes
@@ -153,6 +151,8 @@ def _container(one: Container, secrets: Mapping[str, Any]) -> dict[str, Any]:
     }
     if one.ports:
         made["ports"] = [{"containerPort": port} for port in one.ports]
+    if one.linger:
+        made["lifecycle"] = {"preStop": {"sleep": {"seconds": one.linger}}}
     if one.stop:
         made["lifecycle"] = {"preStop": {"exec": {"command": list(one.stop)}}}
     return made

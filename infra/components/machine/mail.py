@@ -13,6 +13,7 @@ from infra.components.stack import Stack
 _MANIFEST = {
     "name": "mail",
     "health": "/healthz",
+    "ready": "",
     "start_timeout": "60s",
     "memory": "128MiB",
     "cpu": "50m",

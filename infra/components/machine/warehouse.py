@@ -16,6 +16,7 @@ from infra.provider import resources as machine
 _MANIFEST = {
     "name": "warehouse",
     "health": "/healthz",
+    "ready": "",
     "start_timeout": "90s",
     "memory": "4GiB",
     "cpu": "2",

@@ -17,11 +17,23 @@ from infra.provider.kinds import shapes
 from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World
 from infra.provider.kinds.shapes import Shape
 
+
+def _rsa() -> str:
+    """A private key of 2,048 bits as PEM (PKCS #8), as Snowflake wants it."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
 _ALPHABET = string.ascii_letters + string.digits
-_MAKERS: dict[str, Callable[[], str]] = {
+MAKERS: dict[str, Callable[[], str]] = {
     "fernet": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     "hex": lambda: secrets.token_hex(64),
     "password": lambda: "".join(secrets.choice(_ALPHABET) for _ in range(24)),
+    "rsa": _rsa,
     "urlsafe64": lambda: secrets.token_urlsafe(48),
 }
 
@@ -78,7 +90,7 @@ class File(Kind):
 class Secret(Kind):
     """A secret made once. The file is kept on delete: what it opens, such as a database, is kept as well."""
 
-    shapes: ClassVar[dict[str, Shape]] = {"path": shapes.path, "kind": shapes.one_of(_MAKERS)}
+    shapes: ClassVar[dict[str, Shape]] = {"path": shapes.path, "kind": shapes.one_of(MAKERS)}
     replaced_by: ClassVar[dict[str, str]] = {
         "path": "a secret is not copied",
         "kind": "another kind needs another value",
@@ -88,7 +100,7 @@ class Secret(Kind):
         del world
         path = Path(inputs["path"])
         if not path.exists():
-            write(path, _MAKERS[inputs["kind"]](), mode=0o600)
+            write(path, MAKERS[inputs["kind"]](), mode=0o600)
         path.chmod(0o600)
         return Made(id=str(path), properties={**inputs, "fingerprint": fingerprint(path)})
 

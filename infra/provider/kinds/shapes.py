@@ -61,6 +61,12 @@ def command(value: Any) -> str:
     return "" if texts and value[0] else "must name a program"
 
 
+def names(value: Any) -> str:
+    """A list of names, at least one."""
+    good = isinstance(value, list) and bool(value) and all(text(part) == "" for part in value)
+    return "" if good else "must be a list of names that is not empty"
+
+
 def texts(value: Any) -> str:
     """Texts by name."""
     good = isinstance(value, dict) and all(isinstance(found, str) for found in value.values())

@@ -288,7 +288,7 @@ def test_a_bigger_database_is_seen_in_its_process(checkout: Path, edit: Edit, tm
 @pytest.mark.parametrize(
     ("place", "old", "new", "said"),
     [
-        ("infra/environments/local.toml", 'lake = "machine"', 'lake = "s3"', "lake cannot be made on s3 yet"),
+        ("infra/environments/local.toml", 'lake = "machine"', 'lake = "s3"', "the table [aws] is missing"),
         ("infra/environments/local.toml", "api = 2\n", "", "no port for the process 'api'"),
         ("services/api/service.toml", 'name = "api"\nhealth', 'name = "other"\nhealth', "'api'"),
         ("services/api/service.toml", 'memory = "256MiB"', 'memory = "lots"', "process.0.memory: 'lots' is not a size"),

@@ -1,0 +1,259 @@
+"""Services and jobs in the cluster: each process a Deployment with an identity, a network and limits of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from infra.components import naming
+from infra.components.kubernetes import guard, pods, provider
+from infra.components.kubernetes.pods import Container, Volume
+from infra.components.service import Program, Task
+from infra.components.stack import Stack
+
+_LINGER = 5  # seconds that load balancers and other pods take to hear that a pod is going
+_MARGIN = 10  # seconds between the longest graceful end and the kill
+_BUSY_PERCENT = 70
+_JOB_CPU, _JOB_MEMORY = "500m", 1024 * 2**20
+_RENDER_CPU, _RENDER_MEMORY = "100m", 128 * 2**20
+_RETRIES = 4
+
+
+def make_process(
+    parent: pulumi.Resource, *, stack: Stack, program: Program, needs: Sequence[pulumi.Resource]
+) -> pulumi.Resource:
+    """A process' pods, with whatever lets them be found, scaled and guarded; ready before anything that needs it."""
+    process = program.manifest.name
+    owner = naming.home(process, root=stack.environment.root)
+    options = provider.options(stack, parent=parent, needs=list(needs))
+    settings = {**program.settings, **program.secret_files}
+    resolved = resolve(stack, program.command, settings, program.triggers)
+    first = guard.admit(parent, stack=stack, owner=owner, process=process, secrets=resolved.apply(_secrets))
+    source = stack.implementation("secret").volume(
+        parent, stack=stack, owner=owner, process=process, names=resolved.apply(_secrets)
+    )
+    options = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=first))
+    template: Any = pulumi.Output.all(resolved, source).apply(
+        lambda both: _template(stack, program, owner, both[0], both[1])
+    )
+    return _workload(stack, program, owner, template, options)
+
+
+def make_job(
+    parent: pulumi.Resource, *, name: str, stack: Stack, task: Task, needs: Sequence[pulumi.Resource]
+) -> pulumi.Resource:
+    """A Job named by its content: another command, image, setting or trigger is another Job."""
+    services = naming.services(stack.environment.root)
+    owner = task.owner or (stack.name if stack.name in services else naming.SYSTEM)
+    resolved = resolve(stack, task.command, {**task.settings, **task.secret_files}, task.triggers)
+    first = guard.admit(parent, stack=stack, owner=owner, process=name, secrets=resolved.apply(_secrets))
+    source = stack.implementation("secret").volume(
+        parent, stack=stack, owner=owner, process=name, names=resolved.apply(_secrets)
+    )
+
+    def spec(both: Sequence[Any]) -> dict[str, Any]:
+        container = Container(
+            name=name,
+            image=stack.image(image_of(owner)),
+            command=both[0]["command"],
+            env={"HOME": "/tmp", **both[0]["env"]},  # noqa: S108 - the pod's own
+            cpu=_JOB_CPU,
+            memory=_JOB_MEMORY,
+        )
+        inner = pods.pod(
+            [container], account=name, secrets=both[1], init=rendering(container, both[0]), restart="Never"
+        )
+        return {
+            "activeDeadlineSeconds": round(task.timeout),
+            "backoffLimit": _RETRIES,
+            "template": {"metadata": _pod_metadata(stack, owner, name, both[0]), "spec": inner},
+        }
+
+    made: Any = pulumi.Output.all(resolved, source).apply(spec)
+    metadata: Any = made.apply(lambda known: provider.metadata(stack, f"{name}-{content(known)}", owner=owner))
+    options = provider.options(stack, parent=parent, needs=[*needs, *first])
+    return kubernetes.batch.v1.Job(name, metadata=metadata, spec=made, opts=options)
+
+
+def image_of(owner: str) -> str:
+    """The image that pods of `owner` run from."""
+    return "platform" if owner == naming.SYSTEM else owner
+
+
+def content(value: Any) -> str:
+    """Eight characters that change with the value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def resolve(
+    stack: Stack,
+    command: Sequence[pulumi.Input[str]],
+    settings: Mapping[str, pulumi.Input[str]],
+    triggers: Mapping[str, pulumi.Input[str]],
+) -> pulumi.Output[dict[str, Any]]:
+    """Command, environment and triggers as they will be, and the rendered secrets that these name."""
+    rendered = {
+        path: {"secrets": secrets, "template": template} for path, (template, secrets) in stack.rendered.items()
+    }
+    given: Any = {
+        "command": list(command), "env": dict(settings), "rendered": rendered, "triggers": dict(triggers)
+    }  # fmt: skip
+    return pulumi.Output.from_input(given).apply(_named)
+
+
+def rendering(container: Container, resolved: Mapping[str, Any]) -> list[Container]:
+    """The init container that composes what `container` names of rendered secrets; none when it names none."""
+    if not resolved["rendered"]:
+        return []
+    return [
+        Container(
+            name="render",
+            image=container.image,
+            command=["python", "-m", "leandata.rendering"],
+            env={"LEANDATA_RENDER": json.dumps(resolved["rendered"], sort_keys=True)},
+            cpu=_RENDER_CPU,
+            memory=_RENDER_MEMORY,
+            volumes=[rendered_volume()],
+        )
+    ]
+
+
+def rendered_volume() -> Volume:
+    """Where rendered secrets lie: in memory, and gone with the pod."""
+    return Volume(name="rendered", path=pods.RENDERED, source={"emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}})
+
+
+def _named(given: Mapping[str, Any]) -> dict[str, Any]:
+    text = "\n".join([*given["command"], *given["env"].values()])
+    return {**given, "rendered": {path: found for path, found in given["rendered"].items() if path in text}}
+
+
+def _secrets(resolved: Mapping[str, Any]) -> list[str]:
+    texts = [*resolved["command"], *resolved["env"].values()]
+    texts += [path for found in resolved["rendered"].values() for path in found["secrets"].values()]
+    return pods.secrets_named(texts)
+
+
+def _pod_metadata(stack: Stack, owner: str, process: str, resolved: Mapping[str, Any]) -> dict[str, Any]:
+    labels = naming.labels(stack.environment, stack=stack.name, service=owner) | {"app.kubernetes.io/name": process}
+    said = {"leandata.io/triggers": content(resolved["triggers"])} if resolved["triggers"] else {}
+    return {"annotations": said, "labels": labels}
+
+
+def _template(
+    stack: Stack, program: Program, owner: str, resolved: Mapping[str, Any], source: Mapping[str, Any]
+) -> dict[str, Any]:
+    manifest, ports = program.manifest, naming.ports(stack.environment, program.manifest.name)
+    volumes = [Volume(name=_claim(folder), path=folder, source={}) for folder in program.storage]
+    container = Container(
+        name=manifest.name,
+        image=stack.image(image_of(owner)),
+        command=resolved["command"],
+        env={"HOME": "/tmp", **resolved["env"]},  # noqa: S108 - the pod's own
+        cpu=manifest.cpu,
+        memory=int(manifest.memory),
+        ports=list(ports.values()),
+        probes=_probes(stack, program),
+        linger=_LINGER if ports else 0,
+        volumes=[*volumes, *([rendered_volume()] if resolved["rendered"] else [])],
+    )
+    spec = pods.pod(
+        [container],
+        account=manifest.name,
+        secrets=source,
+        init=rendering(container, resolved),
+        grace=manifest.drain + _LINGER + _MARGIN,
+        spread=None if program.storage else {"app.kubernetes.io/name": manifest.name},
+    )
+    claimed = {_claim(folder) for folder in program.storage}
+    spec["volumes"] = [volume for volume in spec["volumes"] if volume["name"] not in claimed]
+    return {"metadata": _pod_metadata(stack, owner, manifest.name, resolved), "spec": spec}
+
+
+def _probes(stack: Stack, program: Program) -> dict[str, Any]:
+    manifest = program.manifest
+    asked = program.health or manifest.health
+    if not asked:
+        return {}
+    if asked.startswith("http://"):
+        where = urlsplit(asked)
+        port, path = where.port or 0, where.path
+    else:
+        port, path = stack.environment.port(manifest.name), asked
+    return pods.probes(port=port, health=path, ready=manifest.ready or path, start=manifest.start_timeout)
+
+
+def _workload(
+    stack: Stack, program: Program, owner: str, template: Any, options: pulumi.ResourceOptions
+) -> pulumi.Resource:
+    process = program.manifest.name
+    labels = {"app.kubernetes.io/name": process}
+    metadata: Any = provider.metadata(stack, process, owner=owner, process=process)
+    made: Any = {"selector": {"matchLabels": labels}, "template": template}
+    if program.storage:
+        claims = [
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": _claim(folder), "labels": metadata["labels"]},
+                "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": str(size)}}},
+            }
+            for folder, size in sorted(program.storage.items())
+        ]
+        made |= {"replicas": 1, "serviceName": process, "volumeClaimTemplates": claims}
+        return kubernetes.apps.v1.StatefulSet(process, metadata=metadata, spec=made, opts=options)
+    least, most = replicas(stack, owner)
+    if least == most:
+        made |= {"replicas": least}
+    rolling = {"maxSurge": 1, "maxUnavailable": 0}
+    made |= {
+        "minReadySeconds": 1,
+        "revisionHistoryLimit": 3,
+        "strategy": {"rollingUpdate": rolling, "type": "RollingUpdate"},
+    }
+    deployment = kubernetes.apps.v1.Deployment(process, metadata=metadata, spec=made, opts=options)
+    if most > 1:
+        _elastic(stack, owner, process, least=least, most=most, options=options)
+    return deployment
+
+
+def replicas(stack: Stack, owner: str) -> tuple[int, int]:
+    """Between how many pods the service scales: by its manifest, and by what the environment is given at most."""
+    manifest = naming.services(stack.environment.root).get(owner)
+    table = stack.environment.file.kubernetes
+    if manifest is None or table is None:
+        return 1, 1
+    return min(manifest.scaling.minimum, table.replicas), min(manifest.scaling.maximum, table.replicas_at_most)
+
+
+def _elastic(stack: Stack, owner: str, process: str, *, least: int, most: int, options: pulumi.ResourceOptions) -> None:
+    metadata: Any = provider.metadata(stack, process, owner=owner, process=process)
+    if least < most:
+        scaler: Any = {
+            "maxReplicas": most,
+            "metrics": [
+                {
+                    "resource": {"name": "cpu", "target": {"averageUtilization": _BUSY_PERCENT, "type": "Utilization"}},
+                    "type": "Resource",
+                }
+            ],
+            "minReplicas": least,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": process},
+        }
+        kubernetes.autoscaling.v2.HorizontalPodAutoscaler(process, metadata=metadata, spec=scaler, opts=options)
+    budget: Any = {
+        "maxUnavailable": 1,
+        "selector": {"matchLabels": {"app.kubernetes.io/name": process}},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+    kubernetes.policy.v1.PodDisruptionBudget(process, metadata=metadata, spec=budget, opts=options)
+
+
+def _claim(folder: str) -> str:
+    return folder.rstrip("/").rpartition("/")[2]
