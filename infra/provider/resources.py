@@ -85,6 +85,16 @@ class RenderedSecret(pulumi.CustomResource):
         super().__init__("machine:index:RenderedSecret", name, properties, opts)
 
 
+class AwsSecretValue(pulumi.CustomResource):
+    """A random first value of the AWS secret `secret` (its ARN); outputs are never the value."""
+
+    fingerprint: pulumi.Output[str]
+
+    def __init__(self, name: str, *, secret: Text, region: str, kind: str, opts: Options = None) -> None:
+        properties = {"secret": secret, "region": region, "kind": kind, "fingerprint": None}
+        super().__init__("machine:index:AwsSecretValue", name, properties, opts)
+
+
 class ClusterSecret(pulumi.CustomResource):
     """The v1 Secret `secret`, of one random value, in each of `namespaces`; outputs are never the value."""
 

@@ -16,6 +16,7 @@ from google.protobuf import empty_pb2, json_format, struct_pb2
 from google.rpc import status_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
+from infra.provider.kinds.aws import AwsSecretValue
 from infra.provider.kinds.base import HalfMadeError, Kind, Properties, World, explain, unknown
 from infra.provider.kinds.cluster import ClusterSecret
 from infra.provider.kinds.files import Directory, File, RenderedSecret, Secret
@@ -32,8 +33,9 @@ from leandata.errors import LeandataError
 
 VERSION = "0.1.0"
 _KINDS: tuple[type[Kind], ...] = (
-    ClusterSecret, Directory, File, Job, PostgresCluster, PostgresDatabase, PostgresGrants, PostgresRole, Process,
-    RenderedSecret, Secret, WarehouseDatabase, WarehouseFileFormat, WarehouseSchema, WarehouseSql, WarehouseStage,
+    AwsSecretValue, ClusterSecret, Directory, File, Job, PostgresCluster, PostgresDatabase, PostgresGrants,
+    PostgresRole, Process, RenderedSecret, Secret, WarehouseDatabase, WarehouseFileFormat, WarehouseSchema,
+    WarehouseSql, WarehouseStage,
 )  # fmt: skip
 KINDS: dict[str, Kind] = {f"machine:index:{kind.__name__}": kind() for kind in _KINDS}
 _THREADS = 16

@@ -1,0 +1,1 @@
+"""What the parts are on AWS."""
