@@ -17,7 +17,7 @@ class ProcessManifest(Part):
 
     `health` is a path such as "/healthz" that is asked over HTTP, "tcp", or "" where running is all that is known.
     `ready` is the path that says whether it can take requests now, "" where that is the same as being alive.
-    `drain` is how long it may take to end what it has begun.
+    `drain` is how long it may take to end what it has begun. `only_on` names the one substrate that has it, if not all.
     """
 
     name: str
@@ -27,6 +27,7 @@ class ProcessManifest(Part):
     memory: Size
     cpu: str
     drain: Duration
+    only_on: Literal["", "kubernetes"] = ""
 
 
 class Scaling(Part):

@@ -8,7 +8,7 @@ import pulumi
 
 from infra.components.stack import Stack
 
-Kind = Literal["password", "hex", "fernet", "urlsafe64", "rsa"]
+Kind = Literal["password", "hex", "fernet", "urlsafe64", "rsa", "tls"]
 
 
 class Secret(pulumi.ComponentResource):

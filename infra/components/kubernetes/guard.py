@@ -21,10 +21,12 @@ def admit(
     secrets: pulumi.Output[list[str]],
     data: bool = True,
     api: bool = False,
+    named: bool = True,
 ) -> list[pulumi.Resource]:
     """The service account, the identity on AWS, the network policy, and for processes with ports their names.
 
     `data` says whether it may touch the lake as its service may; `api` whether it talks to Kubernetes itself.
+    Not `named`, its ports get no name of their own here.
     """
     environment = stack.environment
     options = provider.options(stack, parent=parent)
@@ -40,9 +42,9 @@ def admit(
         from infra.components.aws import identity
 
         made += identity.make_identity(parent, stack=stack, owner=owner, account=process, data=data, secrets=secrets)
-    for name, port in naming.ports(environment, process).items():
+    for name, port in (naming.ports(environment, process) if named else {}).items():
         made.append(_name(stack, owner=owner, process=process, name=name, port=port, options=options))
-        if naming.process_of(name) == name and stack.page(name).startswith("https://"):
+        if name in (owner, f"{owner}-api") and stack.page(name).startswith("https://"):
             made += _page(stack, owner=owner, process=name, port=port, options=options)
     return made
 
@@ -55,8 +57,9 @@ def people(stack: Stack) -> str:
 def _name(
     stack: Stack, *, owner: str, process: str, name: str, port: int, options: pulumi.ResourceOptions
 ) -> pulumi.Resource:
-    """A Service: the name under which others reach the port."""
+    """A Service: the name under which others reach the port. It is there before the pods, so nobody waits for them."""
     metadata: Any = provider.metadata(stack, name, owner=owner)
+    metadata["annotations"] = {"pulumi.com/skipAwait": "true"}
     spec: Any = {
         "ports": [{"name": name[:15].rstrip("-"), "port": port, "protocol": "TCP", "targetPort": port}],
         "selector": {"app.kubernetes.io/name": process},

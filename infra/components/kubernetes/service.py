@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,8 +26,31 @@ _RENDER_CPU, _RENDER_MEMORY = "100m", 128 * 2**20
 _RETRIES = 4
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extra:
+    """What only pods know of, for processes that are close to the cluster itself.
+
+    `api` gives the account's token and the way to the API server. Without `data` the process has no business in the
+    lake. `probes` stand for those derived from the manifest. `alone` ends the old pod before the new one starts.
+    """
+
+    volumes: Sequence[Volume] = ()
+    api: bool = False
+    data: bool = True
+    probes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    alone: bool = False
+
+
+_NOTHING = Extra()
+
+
 def make_process(
-    parent: pulumi.Resource, *, stack: Stack, program: Program, needs: Sequence[pulumi.Resource]
+    parent: pulumi.Resource,
+    *,
+    stack: Stack,
+    program: Program,
+    needs: Sequence[pulumi.Resource],
+    extra: Extra = _NOTHING,
 ) -> pulumi.Resource:
     """A process' pods, with whatever lets them be found, scaled and guarded; ready before anything that needs it."""
     process = program.manifest.name
@@ -34,15 +58,16 @@ def make_process(
     options = provider.options(stack, parent=parent, needs=list(needs))
     settings = {**program.settings, **program.secret_files}
     resolved = resolve(stack, program.command, settings, program.triggers)
-    first = guard.admit(parent, stack=stack, owner=owner, process=process, secrets=resolved.apply(_secrets))
-    source = stack.implementation("secret").volume(
-        parent, stack=stack, owner=owner, process=process, names=resolved.apply(_secrets)
+    named = resolved.apply(secrets_of)
+    first = guard.admit(
+        parent, stack=stack, owner=owner, process=process, secrets=named, data=extra.data, api=extra.api
     )
+    source = stack.implementation("secret").volume(parent, stack=stack, owner=owner, process=process, names=named)
     options = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=first))
     template: Any = pulumi.Output.all(resolved, source).apply(
-        lambda both: _template(stack, program, owner, both[0], both[1])
+        lambda both: _template(stack, program, owner, both[0], both[1], extra)
     )
-    return _workload(stack, program, owner, template, options)
+    return _workload(stack, program, owner, template, options, extra)
 
 
 def make_job(
@@ -52,9 +77,9 @@ def make_job(
     services = naming.services(stack.environment.root)
     owner = task.owner or (stack.name if stack.name in services else naming.SYSTEM)
     resolved = resolve(stack, task.command, {**task.settings, **task.secret_files}, task.triggers)
-    first = guard.admit(parent, stack=stack, owner=owner, process=name, secrets=resolved.apply(_secrets))
+    first = guard.admit(parent, stack=stack, owner=owner, process=name, secrets=resolved.apply(secrets_of))
     source = stack.implementation("secret").volume(
-        parent, stack=stack, owner=owner, process=name, names=resolved.apply(_secrets)
+        parent, stack=stack, owner=owner, process=name, names=resolved.apply(secrets_of)
     )
 
     def spec(both: Sequence[Any]) -> dict[str, Any]:
@@ -72,7 +97,7 @@ def make_job(
         return {
             "activeDeadlineSeconds": round(task.timeout),
             "backoffLimit": _RETRIES,
-            "template": {"metadata": _pod_metadata(stack, owner, name, both[0]), "spec": inner},
+            "template": {"metadata": pod_metadata(stack, owner, name, both[0]), "spec": inner},
         }
 
     made: Any = pulumi.Output.all(resolved, source).apply(spec)
@@ -134,20 +159,22 @@ def _named(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "rendered": {path: found for path, found in given["rendered"].items() if path in text}}
 
 
-def _secrets(resolved: Mapping[str, Any]) -> list[str]:
+def secrets_of(resolved: Mapping[str, Any]) -> list[str]:
+    """The secrets that command, environment and rendered files name, sorted."""
     texts = [*resolved["command"], *resolved["env"].values()]
     texts += [path for found in resolved["rendered"].values() for path in found["secrets"].values()]
     return pods.secrets_named(texts)
 
 
-def _pod_metadata(stack: Stack, owner: str, process: str, resolved: Mapping[str, Any]) -> dict[str, Any]:
+def pod_metadata(stack: Stack, owner: str, process: str, resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Labels and annotations of a pod: whose it is, and what changes when it is to be replaced."""
     labels = naming.labels(stack.environment, stack=stack.name, service=owner) | {"app.kubernetes.io/name": process}
     said = {"leandata.io/triggers": content(resolved["triggers"])} if resolved["triggers"] else {}
     return {"annotations": said, "labels": labels}
 
 
 def _template(
-    stack: Stack, program: Program, owner: str, resolved: Mapping[str, Any], source: Mapping[str, Any]
+    stack: Stack, program: Program, owner: str, resolved: Mapping[str, Any], source: Mapping[str, Any], extra: Extra
 ) -> dict[str, Any]:
     manifest, ports = program.manifest, naming.ports(stack.environment, program.manifest.name)
     volumes = [Volume(name=_claim(folder), path=folder, source={}) for folder in program.storage]
@@ -159,9 +186,9 @@ def _template(
         cpu=manifest.cpu,
         memory=int(manifest.memory),
         ports=list(ports.values()),
-        probes=_probes(stack, program),
+        probes=extra.probes or _probes(stack, program),
         linger=_LINGER if ports else 0,
-        volumes=[*volumes, *([rendered_volume()] if resolved["rendered"] else [])],
+        volumes=[*volumes, *extra.volumes, *([rendered_volume()] if resolved["rendered"] else [])],
     )
     spec = pods.pod(
         [container],
@@ -169,11 +196,12 @@ def _template(
         secrets=source,
         init=rendering(container, resolved),
         grace=manifest.drain + _LINGER + _MARGIN,
+        token=extra.api,
         spread=None if program.storage else {"app.kubernetes.io/name": manifest.name},
     )
     claimed = {_claim(folder) for folder in program.storage}
     spec["volumes"] = [volume for volume in spec["volumes"] if volume["name"] not in claimed]
-    return {"metadata": _pod_metadata(stack, owner, manifest.name, resolved), "spec": spec}
+    return {"metadata": pod_metadata(stack, owner, manifest.name, resolved), "spec": spec}
 
 
 def _probes(stack: Stack, program: Program) -> dict[str, Any]:
@@ -190,7 +218,7 @@ def _probes(stack: Stack, program: Program) -> dict[str, Any]:
 
 
 def _workload(
-    stack: Stack, program: Program, owner: str, template: Any, options: pulumi.ResourceOptions
+    stack: Stack, program: Program, owner: str, template: Any, options: pulumi.ResourceOptions, extra: Extra
 ) -> pulumi.Resource:
     process = program.manifest.name
     labels = {"app.kubernetes.io/name": process}
@@ -211,7 +239,7 @@ def _workload(
     least, most = replicas(stack, owner)
     if least == most:
         made |= {"replicas": least}
-    rolling = {"maxSurge": 1, "maxUnavailable": 0}
+    rolling = {"maxSurge": 0, "maxUnavailable": 1} if extra.alone else {"maxSurge": 1, "maxUnavailable": 0}
     made |= {
         "minReadySeconds": 1,
         "revisionHistoryLimit": 3,

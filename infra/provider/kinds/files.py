@@ -10,6 +10,7 @@ import shutil
 import string
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,12 +29,34 @@ def _rsa() -> str:
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
+def _tls() -> str:
+    """A private key and its self-signed certificate as one PEM text: all who hold it trust each other, and nobody else.
+
+    It is valid for ten years; whoever holds it may connect until another one is made.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "leandata")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - _EARLIER).not_valid_after(now + _TEN_YEARS)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    form = serialization.PrivateFormat.PKCS8
+    private = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    return (private + made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)).decode()
+
+
+_EARLIER, _TEN_YEARS = timedelta(hours=1), timedelta(days=3650)
 _ALPHABET = string.ascii_letters + string.digits
 MAKERS: dict[str, Callable[[], str]] = {
     "fernet": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     "hex": lambda: secrets.token_hex(64),
     "password": lambda: "".join(secrets.choice(_ALPHABET) for _ in range(24)),
     "rsa": _rsa,
+    "tls": _tls,
     "urlsafe64": lambda: secrets.token_urlsafe(48),
 }
 

@@ -86,7 +86,7 @@ def test_a_value_that_a_preview_does_not_know_is_a_change() -> None:
         (Directory(), {"path": "relative", "mode": "0750"}, "path must be an absolute path"),
         (Directory(), {"path": "/a", "mode": "750"}, "mode must be four octal digits"),
         (File(), {"path": "/a", "mode": "0999", "content": ""}, "mode must be four octal digits"),
-        (Secret(), {"path": "/a", "kind": "rot13"}, "kind must be fernet, hex, password or urlsafe64"),
+        (Secret(), {"path": "/a", "kind": "rot13"}, "kind must be fernet, hex, password, rsa, tls or urlsafe64"),
         (RenderedSecret(), {"path": "a"}, "path must be an absolute path"),
         (Process(), process(command=[]), "command must name a program"),
         (Process(), process(start_timeout=0.0), "start_timeout must be a number of seconds above zero"),
