@@ -6,14 +6,20 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from infra.environment import Environment
-from infra.policy import cluster, restricted, workloads
+from infra.policy import buckets, cluster, restricted, stores, workloads
 from infra.policy.graph import PRODUCTION, Graph, Program, Setting
 from infra.policy.rule import Finding, Rule
 from infra.policy.waivers import MOST as MOST_WAIVERS
 from infra.policy.waivers import Waiver, apply, load
 
 __all__ = ["MOST_WAIVERS", "RULES", "judge"]
-RULES: tuple[Rule, ...] = (*cluster.RULES, *restricted.RULES, *workloads.RULES)
+RULES: tuple[Rule, ...] = (
+    *buckets.RULES,
+    *cluster.RULES,
+    *restricted.RULES,
+    *stores.RULES,
+    *workloads.RULES,
+)
 
 
 def judge(

@@ -265,7 +265,8 @@ RULES: tuple[Rule, ...] = (
         reason="What was begun is cut off", bad=(deployment({"terminationGracePeriodSeconds": None}),),
     ),
     _rule(
-        "workloads-spread", "Replicas lie on several nodes and in several zones", _spread, "Add topologySpreadConstraints",
+        "workloads-spread", "Replicas lie on several nodes and in several zones", _spread,
+        "Add topologySpreadConstraints",
         reason="One node takes all of them away",
         good=(_SEVERAL,), bad=(deployment(replicas=2),),
     ),
