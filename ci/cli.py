@@ -79,6 +79,11 @@ VERBS: dict[str, Verb] = {
         help="make the folder of a new service, ready to deploy",
         options=(Option(flag="--name", metavar="NAME", help="lower-case letters and digits"),),
     ),
+    "policy": Verb(
+        done_by="ci.verbs.policy:policy",
+        help="judge what the programs declare, before anything is touched",
+        options=(Option(flag="--all", switch=True, help="every environment"),),
+    ),
     "render": Verb(
         done_by="ci.verbs.render:render",
         help="write what will exist as files, without credentials",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from infra.environment import Environment
-from infra.policy import buckets, cluster, restricted, stores, workloads
+from infra.policy import buckets, cluster, iam, network, protection, restricted, stores, warehouse, workloads
 from infra.policy.graph import PRODUCTION, Graph, Program, Setting
 from infra.policy.rule import Finding, Rule
 from infra.policy.waivers import MOST as MOST_WAIVERS
@@ -16,8 +16,12 @@ __all__ = ["MOST_WAIVERS", "RULES", "judge"]
 RULES: tuple[Rule, ...] = (
     *buckets.RULES,
     *cluster.RULES,
+    *iam.RULES,
+    *network.RULES,
+    *protection.RULES,
     *restricted.RULES,
     *stores.RULES,
+    *warehouse.RULES,
     *workloads.RULES,
 )
 
