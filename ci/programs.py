@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,18 @@ def _program(found: Mapping[str, Any]) -> Program:
     return Program(resources={one.urn: one for one in resources}, outputs=found["outputs"])
 
 
+@contextlib.contextmanager
+def _loop() -> Generator[None]:
+    """An event loop of this thread's own, closed in the end: the mocks would make one a thread and leave it open."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
 class _Monitor(mocks.MockMonitor):
     def __init__(self, inner: mocks.Mocks, recorded: Program, *, stack: str, project: str) -> None:
         super().__init__(inner)
@@ -113,7 +125,8 @@ class _Monitor(mocks.MockMonitor):
         urn = self.make_urn(request.parent, request.type, request.name)
         if urn in self._recorded.resources:
             raise LeandataError(f"two resources have the URN {urn}")
-        response = super().RegisterResource(request)
+        with _loop():
+            response = super().RegisterResource(request)
         self._recorded.resources[urn] = Resource(
             urn=urn,
             type=request.type,
@@ -127,6 +140,10 @@ class _Monitor(mocks.MockMonitor):
             ignore=tuple(request.ignoreChanges),
         )
         return response
+
+    def ReadResource(self, request: Any) -> Any:
+        with _loop():
+            return super().ReadResource(request)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
@@ -164,8 +181,14 @@ def plain(value: Any) -> Any:
     return "[unknown]"
 
 
-def run(stack: StackInfo, *, environment: str, before: Mapping[str, Program]) -> Program:
-    """Run the stack's program in this process; what it declares. Errors in it are raised."""
+def run(
+    stack: StackInfo,
+    *,
+    environment: str,
+    before: Mapping[str, Program],
+    program: Callable[[], None] | None = None,
+) -> Program:
+    """Run the stack's program, or `program` in its place, in this process; what it declares. Errors are raised."""
     recorded = Program()
     monitor = _Monitor(_Mocks(before), recorded, stack=environment, project=stack.name)
     settings.ROOT.set(None)
@@ -177,7 +200,7 @@ def run(stack: StackInfo, *, environment: str, before: Mapping[str, Program]) ->
     )  # fmt: skip
     pulumi.runtime.set_all_config({}, [])
     with asyncio.Runner() as runner:
-        runner.run(run_in_stack(importlib.import_module(stack.module).program))
+        runner.run(run_in_stack(program or importlib.import_module(stack.module).program))
     return recorded
 
 

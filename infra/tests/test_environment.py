@@ -41,7 +41,7 @@ def test_every_environment_in_the_repository_is_well_formed() -> None:
 
 
 def test_an_unknown_environment_names_the_known_ones(checkout: Path) -> None:
-    assert problem(checkout, "prdo") == "unknown environment 'prdo'. ENV is one of: cluster, dev, local, prod, staging"
+    assert problem(checkout, "prdo") == "unknown environment 'prdo'. ENV is one of: local"
 
 
 def test_an_environment_name_cannot_leave_its_folder(checkout: Path) -> None:

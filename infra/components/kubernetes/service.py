@@ -90,6 +90,7 @@ def make_job(
             env={"HOME": "/tmp", **both[0]["env"]},  # noqa: S108 - the pod's own
             cpu=_JOB_CPU,
             memory=_JOB_MEMORY,
+            volumes=[rendered_volume()] if both[0]["rendered"] else [],
         )
         inner = pods.pod(
             [container], account=name, secrets=both[1], init=rendering(container, both[0]), restart="Never"
