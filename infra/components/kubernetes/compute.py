@@ -26,6 +26,7 @@ from infra.components.stack import Stack
 API = "kubernetes.dask.org/v1"
 OWNER, SCHEDULER, WORKER, DASHBOARD = "dask", "dask-scheduler", "dask-worker", "dask-dashboard"
 TLS = "dask-tls"
+_COMM, _HTTP = "tcp-comm", "http-dashboard"  # by these names the operator finds the scheduler's ports
 _HEALTH_PORT = 8788  # of a worker, asked by its own node alone
 _OVERHEAD = 300 * 2**20  # bytes of a worker's pod that are not its data: the interpreter, the allocator's slack
 _MARGIN = 15  # seconds between the longest graceful end and the kill
@@ -100,8 +101,8 @@ def cluster(stack: Stack, scheduler: Side, worker: Side) -> dict[str, Any]:
     least, most = service.replicas(stack, OWNER)
     comm, page = stack.listen(SCHEDULER), stack.listen(DASHBOARD)
     ports = [
-        {"name": "tcp-comm", "port": comm.port, "protocol": "TCP", "targetPort": comm.port},
-        {"name": "http-dashboard", "port": page.port, "protocol": "TCP", "targetPort": page.port},
+        {"name": name, "port": listen.port, "protocol": "TCP", "targetPort": name}
+        for name, listen in ((_COMM, comm), (_HTTP, page))
     ]
     selector = {"dask.org/cluster-name": _UNNAMED, "dask.org/component": "scheduler"}
     return {
@@ -142,7 +143,8 @@ def _scheduler(stack: Stack, side: Side) -> dict[str, Any]:
         ports=[comm.port, page.port],
         probes=pods.probes(port=page.port, health="/health", ready="/health", start=side.manifest.start_timeout),
     )
-    return pods.pod([container], account=SCHEDULER, secrets=side.secrets, grace=side.manifest.drain + _MARGIN)
+    made = pods.pod([container], account=SCHEDULER, secrets=side.secrets, grace=side.manifest.drain + _MARGIN)
+    return by_name(made, {comm.port: _COMM, page.port: _HTTP})
 
 
 def _worker(stack: Stack, side: Side) -> dict[str, Any]:
@@ -171,13 +173,24 @@ def _worker(stack: Stack, side: Side) -> dict[str, Any]:
         probes=pods.probes(port=_HEALTH_PORT, health="/health", ready="/health", start=side.manifest.start_timeout),
         stop=[stack.python, "-c", _RETIRE],
     )
-    return pods.pod(
+    made = pods.pod(
         [container],
         account=WORKER,
         secrets=side.secrets,
         grace=side.manifest.drain + _MARGIN,
         spread={"app.kubernetes.io/name": WORKER},
     )
+    return by_name(made, {port.port: _COMM, _HEALTH_PORT: _HTTP})
+
+
+def by_name(spec: dict[str, Any], names: Mapping[int, str]) -> dict[str, Any]:
+    """The pod with its ports called by name: the schema of the operator's types knows no ports that are numbers."""
+    for container in spec["containers"]:
+        container["ports"] = [{**port, "name": names[port["containerPort"]]} for port in container["ports"]]
+        for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+            asked = container[probe]["httpGet"]
+            container[probe]["httpGet"] = {**asked, "port": names[asked["port"]]}
+    return spec
 
 
 def _labels(stack: Stack, process: str) -> dict[str, str]:

@@ -7,9 +7,9 @@ from typing import Any
 from infra.components import naming
 from infra.environment import Environment
 
-# What the set-up jobs and the stand-ins open connections to; services say it in their manifests.
+# What the operator of Dask, the set-up jobs and the stand-ins open connections to; services say it in their manifests.
 CALLS = {
-    naming.SYSTEM: ("lake", "postgres", "warehouse"),
+    naming.SYSTEM: ("dask-scheduler", "lake", "postgres", "warehouse"),
     naming.STANDINS: ("lake", "postgres", "warehouse"),
 }
 _OUTSIDE = {"lake": 443, "mail": 587, "postgres": 5432, "warehouse": 443}  # where the part is no process of ours

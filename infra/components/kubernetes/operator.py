@@ -51,8 +51,9 @@ WIDE_RULES: list[dict[str, Any]] = [
         "resources": ["customresourcedefinitions"],
         "verbs": ["list", "watch"],
     },
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
 ]
-"""What it may do in the whole cluster: see which types there are."""
+"""What it may do in the whole cluster: see which types and namespaces there are."""
 
 
 def make_operator(parent: pulumi.Resource, *, stack: Stack, needs: Sequence[pulumi.Resource]) -> pulumi.Resource:
