@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help bench check deploy destroy doctor images logs new-service policy render report restart run setup sleep snapshot status test wake
+.PHONY: help bench check deploy destroy doctor images logs new-service policy render report restart run scan setup sleep snapshot status test wake
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,8 @@ render: ## write what will exist as files, without credentials (ENV=prod  OUT=fo
 	$(LEANDATA) render --env "$(ENV)" --out "$(OUT)" $(JSON_)
 policy: ## judge what the programs declare: security, protection, cost (ENV=prod)
 	$(LEANDATA) policy --env "$(ENV)" $(JSON_)
+scan: ## other people's scanners over manifests, policies, images, shell (ENV=prod  ONLY=checkov,hadolint)
+	$(LEANDATA) scan --env "$(ENV)" --only "$(ONLY)" $(JSON_)
 sleep: ## take an environment to (almost) nothing (ENV=dev  DRY=yes)
 	$(LEANDATA) sleep --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
 wake: ## bring back what sleeps (ENV=dev  DRY=yes)

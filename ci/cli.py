@@ -109,6 +109,11 @@ VERBS: dict[str, Verb] = {
             Option(flag="--to", metavar="DAY", help="the last day of a range"),
         ),
     ),
+    "scan": Verb(
+        done_by="ci.verbs.scan:scanned",
+        help="run other people's scanners over what will exist and what is written down",
+        options=(Option(flag="--only", metavar="NAMES", help="only these scanners, separated by commas"),),
+    ),
     "setup": Verb(done_by="ci.verbs.doctor:setup", help="install what is missing; every verb does it by itself"),
     "sleep": Verb(
         done_by="ci.verbs.sleep:sleep",
