@@ -103,10 +103,12 @@ def _cluster() -> Secrets:
         config.load_kube_config()
     except ConfigException as error:
         raise ProviderError("no cluster is named", hint="Set KUBECONFIG to the file of your cluster") from error
-    return _Core(client.CoreV1Api(), missing=client.ApiException)
+    return Core(client.CoreV1Api(), missing=client.ApiException)
 
 
-class _Core:
+class Core:
+    """The secrets of one cluster, through its core API; `missing` is the error that the API raises."""
+
     def __init__(self, api: Any, *, missing: Any) -> None:
         self._api = api
         self._error = missing
