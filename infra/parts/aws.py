@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from infra.parts.base import Part
+from infra.parts.managed import Login, ManagedCluster, ManagedDatabase, ManagedLake
 
 
 class Aws(Part):
@@ -12,3 +13,7 @@ class Aws(Part):
 
     account: str = Field(pattern=r"^[0-9]{12}$")
     region: str
+    cluster: ManagedCluster
+    database: ManagedDatabase
+    lake: ManagedLake
+    login: Login

@@ -17,6 +17,7 @@ _SECRET_SUFFIX = "-??????"  # noqa: S105 - what AWS appends to the name of every
 _ASSUME = ("sts:AssumeRole", "sts:TagSession")
 _READ = ("s3:GetObject",)
 _WRITE = ("s3:AbortMultipartUpload", "s3:PutObject")
+_SIDS = {"kms:Decrypt": "Decrypt", "kms:GenerateDataKey": "Encrypt"}
 _SECRET_ACTIONS = ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue")
 
 
@@ -39,9 +40,10 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folders:
-    """What may be done below which folders ("shop/orders/") of one bucket."""
+    """What may be done below which folders ("shop/orders/") of one bucket, encrypted with the key `key` (an ARN)."""
 
     bucket: str
+    key: str
     reads: Collection[str] = ()
     writes: Collection[str] = ()
 
@@ -121,7 +123,6 @@ def pod_policy(
     place: Place,
     *,
     folders: Sequence[Folders] = (),
-    lake_key: str = "",
     secrets: Collection[str] = (),
     secrets_key: str = "",
 ) -> Document:
@@ -130,14 +131,12 @@ def pod_policy(
     Keys are used only through the service whose data they encrypt.
     """
     statements = [one for number, found in enumerate(folders) for one in _folders(found, number)]
-    reads = any(found.reads for found in folders)
-    writes = any(found.writes for found in folders)
-    if reads or writes:
-        actions = ["kms:Decrypt", *(["kms:GenerateDataKey"] if writes else [])]
-        statements.append(_key("LakeKey", actions, lake_key, place.via("s3")))
+    used = {"kms:Decrypt": {found.key for found in folders if found.reads or found.writes}}
+    used["kms:GenerateDataKey"] = {found.key for found in folders if found.writes}
+    statements += [_key(_SIDS[action], [action], keys, place.via("s3")) for action, keys in used.items() if keys]
     if secrets:
         statements.append(statement("Secrets", _SECRET_ACTIONS, secrets))
-        statements.append(_key("SecretsKey", ["kms:Decrypt"], secrets_key, place.via("secretsmanager")))
+        statements.append(_key("SecretsKey", ["kms:Decrypt"], [secrets_key], place.via("secretsmanager")))
     statements.append(statement("NoOtherRole", ["sts:AssumeRole"], ["*"], effect="Deny"))
     return document(statements)
 
@@ -185,5 +184,5 @@ def _folders(found: Folders, number: int) -> list[Document]:
     return statements
 
 
-def _key(sid: str, actions: Collection[str], key: str, service: str) -> Document:
-    return statement(sid, actions, [key], condition={"StringEquals": {"kms:ViaService": service}})
+def _key(sid: str, actions: Collection[str], keys: Collection[str], service: str) -> Document:
+    return statement(sid, actions, keys, condition={"StringEquals": {"kms:ViaService": service}})

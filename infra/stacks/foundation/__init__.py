@@ -1,0 +1,1 @@
+"""The ground of an AWS account: network, keys, images, logs."""
