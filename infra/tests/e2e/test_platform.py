@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
-import shutil
 import signal
-import urllib.request
-import uuid
-from collections import defaultdict
 from collections.abc import Generator
 from datetime import date, timedelta
 from decimal import Decimal
-from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -24,8 +17,9 @@ from infra.environment import ROOT
 from infra.provider import health
 from infra.testing.checkout import Checkout, free_base
 from infra.testing.parts import eventually
+from infra.testing.proof import click, get, sales_reports, send_event, source_revenue
 from leandata import serving
-from leandata.clock import Week, last_complete_week
+from leandata.clock import last_complete_week
 from leandata.database import connect
 from leandata.datasets import dataset
 from leandata.settings import DatabaseAddress, WarehouseAddress
@@ -35,11 +29,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 TODAY = date(2026, 11, 24)
 WEEK = last_complete_week(TODAY)
 SHOTS = Path(os.environ.get("LEANDATA_SCREENSHOTS") or ROOT / "build" / "screenshots")
-CHROMIUM = next(
-    (path for name in ("chromium", "google-chrome", "chromium-browser") if (path := shutil.which(name))), None
-)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -55,32 +44,13 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Generator[Checkout]:
         found.supervisor.shutdown()
 
 
-def get(url: str, **headers: str) -> Any:
-    request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
-
-
 def reports(platform: Checkout) -> list[EmailMessage]:
-    paths = sorted((platform.state / "mail").glob("*.eml"))
-    mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in paths]
-    return [mail for mail in mails if str(mail["Subject"]).startswith("Sales of week")]  # type: ignore[misc]
+    return sales_reports(path.read_bytes() for path in sorted((platform.state / "mail").glob("*.eml")))
 
 
 @pytest.fixture(scope="module")
 def mail(platform: Checkout) -> EmailMessage:
     return eventually(lambda: reports(platform), seconds=240)[0]
-
-
-def source_revenue() -> dict[date, Decimal]:
-    """Revenue a week, by the standard library and the CSV alone."""
-    moved = WEEK.start - Week.of(date(1998, 6, 30)).start
-    weeks: dict[date, Decimal] = defaultdict(Decimal)
-    with (ROOT / "infra" / "standins" / "shop" / "cdnow.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            day = date.fromisoformat(row["order_date"]) + moved
-            weeks[day - timedelta(days=day.weekday())] += Decimal(row["amount_usd"])
-    return weeks
 
 
 def outputs(platform: Checkout, stack: str) -> dict[str, Any]:
@@ -101,7 +71,7 @@ def test_everything_is_healthy(platform: Checkout, mail: EmailMessage) -> None:
 def test_the_week_s_revenue_is_the_same_to_the_cent_from_the_source_to_the_mail(
     platform: Checkout, mail: EmailMessage
 ) -> None:
-    expected = source_revenue()[WEEK.start]
+    expected = source_revenue(WEEK)[WEEK.start]
     assert expected > 0
     assert f"Sales of week {WEEK.label}: ${expected:,.2f}" in str(mail["Subject"])
     text = mail.get_body(("plain",))
@@ -126,7 +96,7 @@ def test_the_week_s_revenue_is_the_same_to_the_cent_from_the_source_to_the_mail(
 def test_every_week_of_history_is_the_same_in_source_and_serving(platform: Checkout, mail: EmailMessage) -> None:
     with connect(DatabaseAddress.parse(outputs(platform, "database")["serving_reader"])) as connection:
         served = {sales.period: sales.revenue for sales in serving.weekly_sales(connection) if sales.revenue}
-    assert served == source_revenue()
+    assert served == source_revenue(WEEK)
 
 
 def test_the_mail_has_a_chart_and_says_where_its_figures_come_from(mail: EmailMessage) -> None:
@@ -150,60 +120,21 @@ def test_customer_features_are_computed_on_dask_and_published(platform: Checkout
 
 
 def test_the_dashboard_shows_the_week_and_can_be_clicked(platform: Checkout, mail: EmailMessage) -> None:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is missing: apt-get install chromium")
-    from playwright.sync_api import expect, sync_playwright
-
-    revenue = source_revenue()
-    address = f"http://127.0.0.1:{platform.environment.port('dash')}"
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1200, "height": 1000})
-        page.goto(address)
-        expect(page).to_have_url(f"{address}/login")
-        page.fill("#user", "analyst")
-        page.fill("#password", "wrong")
-        page.click("#login")
-        expect(page.get_by_role("alert")).to_contain_text("User or password is wrong.")
-        page.fill("#user", "analyst")
-        page.fill("#password", platform.secret("dash-password"))
-        page.click("#login")
-        expect(page.locator("#kpi-revenue")).to_be_visible()
-        page.get_by_text("4 weeks", exact=True).click()
-        shown = sum((revenue[week] for week in sorted(revenue)[-4:]), Decimal(0))
-        expect(page.locator("#kpi-revenue")).to_have_text(f"${shown:,.2f}")
-        expect(page.locator("#weekly-table")).to_contain_text(f"${revenue[WEEK.start]:,.2f}")
-        expect(page.locator("#weekly-chart .bars .point").first).to_be_visible()
-        page.screenshot(path=str(SHOTS / "dashboard.png"))
-        page.goto(f"http://127.0.0.1:{platform.environment.port('mail-web')}/")
-        page.get_by_role("link", name="Sales of week").first.click()
-        chart = page.frame_locator("iframe").locator("img")
-        expect(chart).to_be_visible()
-        assert chart.evaluate("image => image.complete && image.naturalWidth > 500"), "the chart is drawn"
-        page.screenshot(path=str(SHOTS / "mail.png"))
-        browser.close()
+    click(
+        dash=f"http://127.0.0.1:{platform.environment.port('dash')}",
+        mail=f"http://127.0.0.1:{platform.environment.port('mail-web')}",
+        password=platform.secret("dash-password"),
+        revenue=source_revenue(WEEK),
+        week=WEEK,
+        shots=SHOTS,
+    )
 
 
 def test_an_event_is_kept_before_it_is_acknowledged(platform: Checkout) -> None:
-    event = {
-        "event_id": str(uuid.uuid4()),
-        "type": "page_view",
-        "occurred_at": "2026-11-24T10:00:00Z",
-        "customer_id": 1,
-    }
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{platform.environment.port('api')}/v1/events",
-        data=json.dumps(event).encode(),
-        headers={"Content-Type": "application/json", "X-API-Key": platform.secret("api-key")},
-    )
-    for _ in range(2):
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            assert answer.status == 202
-            assert json.load(answer) == {"accepted": [event["event_id"]]}
+    event = send_event(f"http://127.0.0.1:{platform.environment.port('api')}", key=platform.secret("api-key"))
     with connect(DatabaseAddress.parse(outputs(platform, "database")["events_writer"])) as connection:
         query = "SELECT count(*) FROM events.inbox WHERE event_id = %s"
-        assert connection.execute(query, [event["event_id"]]).fetchone() == (1,)
+        assert connection.execute(query, [event]).fetchone() == (1,)
 
 
 def test_a_killed_service_comes_back_by_itself(platform: Checkout) -> None:
@@ -234,7 +165,7 @@ def test_a_report_is_rendered_for_a_past_week_the_same_each_time(platform: Check
             Path(files["html"]).read_bytes() + Path(files["txt"]).read_bytes() + Path(files["eml"]).read_bytes()
         )
     assert texts[0] == texts[1]
-    assert f"${source_revenue()[WEEK.before(3).start]:,.2f}".encode() in texts[0]
+    assert f"${source_revenue(WEEK)[WEEK.before(3).start]:,.2f}".encode() in texts[0]
 
 
 def test_deploying_again_changes_nothing(platform: Checkout, mail: EmailMessage) -> None:
