@@ -17,10 +17,10 @@ def answer(type_: str, name: str, inputs: Mapping[str, Any]) -> Properties:
     package = type_.partition(":")[0]
     more = {"aws": _aws, "snowflake": _snowflake}.get(package)
     computed = more(type_, name) if more else {}
-    computed |= _SPECIAL.get(type_, lambda _: {})(inputs)
+    special = _SPECIAL.get(type_, lambda _: {})(inputs)
     if package == "snowflake":
         computed["fullyQualifiedName"] = _qualified(inputs)
-    return {**computed, **inputs}
+    return {**computed, **inputs, **special}
 
 
 def _aws(type_: str, name: str) -> Properties:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,3 +39,18 @@ def run() -> Run:
         return declared_by(environment, declare, stack=stack, outputs=GROUND)
 
     return declared
+
+
+@pytest.fixture(scope="session")
+def told() -> Callable[..., Stack]:
+    """The stack as it is when the environment's file says something else: `told(stack, "cluster", open_to=[...])`."""
+
+    def changed(stack: Stack, table: str, **values: object) -> Stack:
+        aws = stack.environment.file.aws
+        assert aws is not None
+        part = getattr(aws, table)
+        other = type(part).model_validate({**part.model_dump(), **values})
+        file = stack.environment.file.model_copy(update={"aws": aws.model_copy(update={table: other})})
+        return replace(stack, environment=replace(stack.environment, file=file))
+
+    return changed
