@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pulumi
 import pulumi_aws as aws
@@ -44,7 +44,7 @@ def relay(environment: Environment) -> tuple[str, str, int]:
     if parts.scheme != "smtp" or not parts.username or not parts.hostname or parts.password or port is None:
         place = f"infra/environments/{environment.name}.toml, mail.relay"
         raise SettingsError("mail has no relay", where=place, hint="It is smtp://USER@HOST:PORT, without a password")
-    return parts.username, parts.hostname, port
+    return unquote(parts.username), parts.hostname, port
 
 
 def address(environment: Environment, *, password: str) -> str:
