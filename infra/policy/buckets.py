@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from infra.policy.cases import aws, changed
-from infra.policy.graph import Graph, Object, Resource, at, document, items, true
+from infra.policy.graph import Graph, Object, Resource, at, document, items, mapping, names, objects, true
 from infra.policy.rule import Case, Check, Hit, Rule, Severity
 
 BUCKET = "aws:s3/bucket:Bucket"
@@ -61,7 +61,7 @@ def _refuses(policy: Any, operator: str, key: str, values: Sequence[str]) -> boo
     """Whether a document denies everything to everybody where the condition holds, for a bucket and what lies in it."""
     for one in statements(policy):
         everything = "s3:*" in items(one, "Action") or "*" in items(one, "Action")
-        asked = at(one.get("Condition", {}), operator, {})
+        asked = mapping(one.get("Condition", {}), operator)
         met = any(str(asked.get(name)) in values for name in asked if str(name).lower() == key.lower())
         whole = one.get("Effect") == "Deny" and principals(one) == ["*"] and len(items(one, "Resource")) > 1
         if whole and everything and met:
@@ -80,13 +80,13 @@ def _tls_new(properties: Object) -> str:
 
 
 def _encrypted(properties: Object) -> str:
-    for rule in items(properties, "rules"):
-        default = at(rule, "applyServerSideEncryptionByDefault", {})
+    for rule in objects(properties, "rules"):
+        default = mapping(rule, "applyServerSideEncryptionByDefault")
         if default.get("sseAlgorithm") not in ("aws:kms", "aws:kms:dsse") or not default.get("kmsMasterKeyId"):
             return "not by a key of ours"
         if not true(rule.get("bucketKeyEnabled")):
             return "no bucket key: every object costs a call"
-    return "" if items(properties, "rules") else "no rule"
+    return "" if objects(properties, "rules") else "no rule"
 
 
 def _versioned(properties: Object) -> str:
@@ -94,7 +94,7 @@ def _versioned(properties: Object) -> str:
 
 
 def _lives(properties: Object) -> str:
-    rules = [rule for rule in items(properties, "rules") if rule.get("status") == "Enabled"]
+    rules = [rule for rule in objects(properties, "rules") if rule.get("status") == "Enabled"]
     if not any(at(rule, "abortIncompleteMultipartUpload.daysAfterInitiation") for rule in rules):
         return "unfinished uploads stay for ever"
     if not any(at(rule, "noncurrentVersionExpiration.noncurrentDays") for rule in rules):
@@ -104,6 +104,15 @@ def _lives(properties: Object) -> str:
 
 def _owned(properties: Object) -> str:
     return "" if at(properties, "rule.objectOwnership") == "BucketOwnerEnforced" else "ACLs count"
+
+
+def _logged(graph: Graph) -> Iterator[Hit]:
+    """Each bucket's requests are written down, in a bucket that takes no logs of its own."""
+    type_ = "aws:s3/bucketLogging:BucketLogging"
+    targets = {str(one.properties.get("targetBucket")) for one in graph.every(type_)}
+    for bucket in graph.every(BUCKET):
+        if not names(bucket) & targets and not any(graph.beside(bucket, type_, "bucket")):
+            yield Hit(resource=bucket, property="logging", said="no BucketLogging")
 
 
 def _public(graph: Graph) -> Iterator[Hit]:
@@ -140,6 +149,7 @@ def _deny(condition: Object, *, resources: Sequence[str] = ("arn:aws:s3:::it", "
 
 
 _BUCKET = aws("s3/bucket:Bucket", {"bucket": "it"})
+_LOGS = aws("s3/bucket:Bucket", {"bucket": "logs"}, name="logs")
 _OPEN = {"policy": {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}]}}
 _KMS = {
     "applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": "it"},
@@ -203,6 +213,13 @@ RULES: tuple[Rule, ...] = (
         "Set objectOwnership to BucketOwnerEnforced", source=f"{S3}.12",
         reason="An ACL of one object is stronger than the policy",
         good=_beside("BucketOwnershipControls", {"rule": {"objectOwnership": "BucketOwnerEnforced"}}), bad=(_BUCKET,),
+    ),
+    _rule(
+        "bucket-logged", "Who asked a bucket for what is written down", _logged,
+        "Add BucketLogging to the bucket for logs",
+        source=f"{S3}.9", severity="medium", reason="Nobody can tell what was taken",
+        good=(*_beside("BucketLogging", {"targetBucket": "logs"}), _LOGS),
+        bad=(_BUCKET,),
     ),
     _rule(
         "bucket-public", "Nothing of S3 is meant for everybody", _public,

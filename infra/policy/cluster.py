@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.policy.cases import LABELS, deployment, manifest
-from infra.policy.graph import Graph, Object, Resource, at, called, items, metadata, namespace
+from infra.policy.graph import Graph, Object, Resource, at, called, items, mapping, metadata, namespace, objects, texts
 from infra.policy.pods import pods
 from infra.policy.restricted import VERSION
 from infra.policy.rule import Hit, Rule
@@ -30,7 +30,7 @@ _STRANGERS = frozenset({"system:anonymous", "system:authenticated", "system:unau
 
 def _restricted(graph: Graph) -> Iterator[Hit]:
     for one in graph.kinds("Namespace"):
-        labels = at(metadata(one), "labels", {})
+        labels = mapping(metadata(one), "labels")
         for mode in ("audit", "enforce", "warn"):
             if labels.get(_LEVEL + mode) != "restricted":
                 yield Hit(resource=one, property=f"metadata.labels[{_LEVEL}{mode}]", said="not restricted")
@@ -47,15 +47,15 @@ def _in(graph: Graph, kind: str) -> dict[str, list[Resource]]:
 
 def _whole(spec: Object) -> bool:
     """Whether a network policy takes all pods of its namespace, lets nothing in, and nothing out but names."""
-    ports = {port.get("port") for rule in items(spec, "egress") for port in items(rule, "ports") or [{}]}
-    both = {"Egress", "Ingress"} <= set(items(spec, "policyTypes"))
-    return both and not at(spec, "podSelector") and not items(spec, "ingress") and ports <= {53}
+    ports = {str(port.get("port")) for rule in objects(spec, "egress") for port in objects(rule, "ports") or [{}]}
+    both = {"Egress", "Ingress"} <= set(texts(spec, "policyTypes"))
+    return both and not at(spec, "podSelector") and not objects(spec, "ingress") and ports <= {"53"}
 
 
 def _closed(graph: Graph) -> Iterator[Hit]:
     policies = _in(graph, "NetworkPolicy")
     for one in graph.kinds("Namespace"):
-        if not any(_whole(at(policy.properties, "spec", {})) for policy in policies.get(called(one), [])):
+        if not any(_whole(mapping(policy.properties, "spec")) for policy in policies.get(called(one), [])):
             yield Hit(resource=one, property="metadata.name", said="no policy closes it")
 
 
@@ -71,12 +71,12 @@ def _covered(graph: Graph) -> Iterator[Hit]:
     """Every pod is taken by a policy of its own for what comes in, and by one for what goes out."""
     policies = _in(graph, "NetworkPolicy")
     for pod in pods(graph):
-        labels = at(pod.metadata, "labels", {})
+        labels = mapping(pod.metadata, "labels")
         taken: set[Any] = set()
         for policy in policies.get(namespace(pod.resource), []):
-            selector = at(policy.properties, "spec.podSelector", {})
+            selector = mapping(policy.properties, "spec.podSelector")
             if selector and selects(selector, labels):
-                taken |= set(items(policy.properties, "spec.policyTypes"))
+                taken |= set(texts(policy.properties, "spec.policyTypes"))
         for missing in sorted({"Egress", "Ingress"} - taken):
             yield Hit(resource=pod.resource, property=f"{pod.place}: metadata.labels", said=f"no policy for {missing}")
 
@@ -84,14 +84,14 @@ def _covered(graph: Graph) -> Iterator[Hit]:
 def _open_networks(graph: Graph) -> Iterator[Hit]:
     """Nothing comes in from anywhere; what may go anywhere may do so through named ports only."""
     for one in graph.kinds("NetworkPolicy"):
-        for rule in items(one.properties, "spec.ingress"):
-            peers = items(rule, "from")
+        for rule in objects(one.properties, "spec.ingress"):
+            peers = objects(rule, "from")
             if not peers or any(at(peer, "ipBlock.cidr") in _WORLD or peer == {} for peer in peers):
                 yield Hit(resource=one, property="spec.ingress.from", said="from anywhere")
-        for rule in items(one.properties, "spec.egress"):
-            peers = items(rule, "to")
+        for rule in objects(one.properties, "spec.egress"):
+            peers = objects(rule, "to")
             world = not peers or any(at(peer, "ipBlock.cidr") in _WORLD for peer in peers)
-            if world and not items(rule, "ports"):
+            if world and not objects(rule, "ports"):
                 yield Hit(resource=one, property="spec.egress.ports", said="anywhere, on any port")
 
 
@@ -104,7 +104,7 @@ def _homeless(graph: Graph) -> Iterator[Hit]:
 
 def _roles(graph: Graph) -> Iterator[Hit]:
     for one in graph.kinds("ClusterRole", "Role"):
-        for rule in items(one.properties, "rules"):
+        for rule in objects(one.properties, "rules"):
             for key in ("apiGroups", "resources", "verbs"):
                 if "*" in items(rule, key):
                     yield Hit(resource=one, property=f"rules.{key}", said="*")
@@ -113,8 +113,8 @@ def _roles(graph: Graph) -> Iterator[Hit]:
 def _strong(graph: Graph) -> Iterator[Hit]:
     for one in graph.kinds("ClusterRole", "Role"):
         wide = one.type.endswith(":ClusterRole")
-        for rule in items(one.properties, "rules"):
-            verbs, resources = set(items(rule, "verbs")), set(items(rule, "resources"))
+        for rule in objects(one.properties, "rules"):
+            verbs, resources = set(texts(rule, "verbs")), set(texts(rule, "resources"))
             if verbs & _STRONG_VERBS:
                 yield Hit(resource=one, property="rules.verbs", said=", ".join(sorted(verbs & _STRONG_VERBS)))
             strong = resources & _STRONG_RESOURCES
@@ -130,9 +130,10 @@ def _bindings(graph: Graph) -> Iterator[Hit]:
         role = at(one.properties, "roleRef.name")
         if role in ("admin", "cluster-admin", "edit"):
             yield Hit(resource=one, property="roleRef.name", said=str(role))
-        for subject in items(one.properties, "subjects"):
-            if subject.get("name") in _STRANGERS or subject.get("name") == "default":
-                yield Hit(resource=one, property="subjects", said=str(subject["name"]))
+        for subject in objects(one.properties, "subjects"):
+            name = str(subject.get("name"))
+            if name in _STRANGERS or name == "default":
+                yield Hit(resource=one, property="subjects", said=name)
 
 
 def _ways_in(graph: Graph) -> Iterator[Hit]:
@@ -146,10 +147,10 @@ def _ways_in(graph: Graph) -> Iterator[Hit]:
 
 def _encrypted(graph: Graph) -> Iterator[Hit]:
     for one in graph.kinds("Ingress"):
-        listens = str(at(metadata(one), "annotations", {}).get("alb.ingress.kubernetes.io/listen-ports", ""))
+        listens = str(mapping(metadata(one), "annotations").get("alb.ingress.kubernetes.io/listen-ports", ""))
         if not items(one.properties, "spec.tls"):
             yield Hit(resource=one, property="spec.tls", said="missing")
-        redirected = "alb.ingress.kubernetes.io/ssl-redirect" in at(metadata(one), "annotations", {})
+        redirected = "alb.ingress.kubernetes.io/ssl-redirect" in mapping(metadata(one), "annotations")
         if '"HTTP"' in listens and not redirected:
             yield Hit(resource=one, property="metadata.annotations", said="listens to plain HTTP")
 

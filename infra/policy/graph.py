@@ -102,7 +102,7 @@ class Graph:
         """The resources of `type_` whose property names `target`: its public access block, its policy, ..."""
         called = names(target)
         for one in self.types.get(type_, ()):
-            if one.properties.get(property_) in called or target.urn in one.needs:
+            if str(one.properties.get(property_)) in called or target.urn in one.needs:
                 yield one
 
 
@@ -130,6 +130,27 @@ def items(value: Any, path: str = "") -> list[Any]:
     return list(found) if isinstance(found, Sequence) and not isinstance(found, str) else [found]
 
 
+def objects(value: Any, path: str = "") -> list[Object]:
+    """The mappings in the list at the path: what is not known, or no mapping, is left out."""
+    return [one for one in items(value, path) if isinstance(one, Mapping)]
+
+
+def texts(value: Any, path: str = "") -> list[str]:
+    """The list at the path, each thing as text."""
+    return [str(one) for one in items(value, path)]
+
+
+def number(value: Any, default: int = 0) -> int:
+    """The whole number that the value is; `default` for what is none, or is not known."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def mapping(value: Any, path: str) -> Object:
+    """The mapping at the path, an empty one where there is none or it is not known."""
+    found = at(value, path)
+    return found if isinstance(found, Mapping) else {}
+
+
 def true(value: Any) -> bool:
     """Whether a switch is on: Snowflake's are texts."""
     return value is True or str(value).lower() == "true"
@@ -137,7 +158,7 @@ def true(value: Any) -> bool:
 
 def metadata(resource: Resource) -> Object:
     """The metadata of a Kubernetes object."""
-    return at(resource.properties, "metadata", {})
+    return mapping(resource.properties, "metadata")
 
 
 def namespace(resource: Resource) -> str:

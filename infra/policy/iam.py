@@ -13,7 +13,7 @@ from typing import Any
 
 from infra.policy.buckets import principals, statements
 from infra.policy.cases import Node, aws
-from infra.policy.graph import Graph, Object, Resource, at, document, items
+from infra.policy.graph import Graph, Object, Resource, document, items, mapping, objects
 from infra.policy.rule import Case, Check, Hit, Rule
 
 CIS = "CIS AWS Foundations"
@@ -126,7 +126,7 @@ def rights(graph: Graph) -> Iterator[Document]:
         for one in graph.every(type_):
             yield Document(resource=one, property=path, body=document(one.properties.get(path)))
     for one in graph.every(ROLE):
-        for inline in items(one.properties, "inlinePolicies"):
+        for inline in objects(one.properties, "inlinePolicies"):
             yield Document(resource=one, property="inlinePolicies", body=document(inline.get("policy")))
 
 
@@ -239,7 +239,7 @@ def _github(graph: Graph) -> Iterator[Hit]:
         for statement in one.allows():
             if not any(_GITHUB in who for who in principals(statement)):
                 continue
-            equal = at(statement, "Condition", {}).get("StringEquals", {})
+            equal = mapping(statement, "Condition").get("StringEquals", {})
             if items(equal.get(f"{_GITHUB}:aud")) != ["sts.amazonaws.com"]:
                 yield one.hit("Condition", "the audience is not sts.amazonaws.com")
             subjects = [str(subject) for subject in items(equal.get(f"{_GITHUB}:sub"))]

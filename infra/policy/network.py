@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.policy.cases import Node, aws, changed
-from infra.policy.graph import Graph, Object, at, items, true
+from infra.policy.graph import Graph, Object, at, items, mapping, objects, texts, true
 from infra.policy.rule import Hit, Rule
 
 CLUSTER = "aws:eks/cluster:Cluster"
@@ -21,7 +21,7 @@ _GROUP = "aws:ec2/securityGroup:SecurityGroup"
 def _ingress(graph: Graph) -> Iterator[tuple[Any, str, Object]]:
     """Every rule by which something comes in: the resource, where in it, and the rule."""
     for one in graph.every(_GROUP, "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"):
-        for rule in items(one.properties, "ingress"):
+        for rule in objects(one.properties, "ingress"):
             yield one, "ingress.", rule
     for one in graph.every("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"):
         yield one, "", one.properties
@@ -45,7 +45,7 @@ def _default_group(graph: Graph) -> Iterator[Hit]:
         if not groups:
             yield Hit(resource=one, property="defaultSecurityGroup", said="left as AWS makes it: open to itself")
     for one in groups:
-        if items(one.properties, "ingress") or items(one.properties, "egress"):
+        if objects(one.properties, "ingress") or objects(one.properties, "egress"):
             yield Hit(resource=one, property="ingress", said="has rules")
 
 
@@ -64,7 +64,7 @@ def _public_addresses(graph: Graph) -> Iterator[Hit]:
 def _endpoint(graph: Graph) -> Iterator[Hit]:
     """The API server answers inside the network; outside it only to the ranges that the environment's file lists."""
     for one in graph.every(CLUSTER):
-        network = at(one.properties, "vpcConfig", {})
+        network = mapping(one.properties, "vpcConfig")
         if not true(at(network, "endpointPrivateAccess")):
             yield Hit(resource=one, property="vpcConfig.endpointPrivateAccess", said="not true")
         if at(network, "endpointPublicAccess") is not False:
@@ -75,20 +75,20 @@ def _endpoint(graph: Graph) -> Iterator[Hit]:
 
 def _cluster_logs(graph: Graph) -> Iterator[Hit]:
     for one in graph.every(CLUSTER):
-        if missing := sorted(set(_LOGS) - set(items(one.properties, "enabledClusterLogTypes"))):
+        if missing := sorted(set(_LOGS) - set(texts(one.properties, "enabledClusterLogTypes"))):
             yield Hit(resource=one, property="enabledClusterLogTypes", said=f"not {', '.join(missing)}")
 
 
 def _cluster_secrets(graph: Graph) -> Iterator[Hit]:
     for one in graph.every(CLUSTER):
-        found = at(one.properties, "encryptionConfig", {})
+        found = mapping(one.properties, "encryptionConfig")
         if "secrets" not in items(found, "resources") or not at(found, "provider.keyArn"):
             yield Hit(resource=one, property="encryptionConfig", said="not by a key of ours")
 
 
 def _cluster_access(graph: Graph) -> Iterator[Hit]:
     for one in graph.every(CLUSTER):
-        access = at(one.properties, "accessConfig", {})
+        access = mapping(one.properties, "accessConfig")
         if at(access, "authenticationMode") != "API":
             yield Hit(resource=one, property="accessConfig.authenticationMode", said="aws-auth counts")
         if at(access, "bootstrapClusterCreatorAdminPermissions") is not False:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
-from infra.policy.graph import UNKNOWN, Graph, Object, Resource, at, items
+from infra.policy.graph import UNKNOWN, Graph, Object, Resource, at, items, mapping
 from infra.policy.rule import Check, Hit
 
 Runs = Literal["always", "once"]
@@ -64,7 +64,7 @@ def pods(graph: Graph) -> Iterator[Pod]:
             for path, runs in places:
                 yield from _pod(resource, resource.properties, path, runs)
     for resource in graph.kinds("ConfigMap"):
-        for name, text in sorted(at(resource.properties, "data", {}).items()):
+        for name, text in sorted(mapping(resource.properties, "data").items()):
             for found in _documents(name, str(text)):
                 for path, runs in _PLACES.get(str(found.get("kind")), ()):
                     yield from _pod(resource, found, path, runs, within=f"data[{name}]")
@@ -75,7 +75,7 @@ def _pod(resource: Resource, body: Object, path: str, runs: Runs, *, within: str
     if template is None:
         return
     place = ".".join(part for part in (within, path, "spec") if part)
-    spec, metadata = at(template, "spec"), at(template, "metadata", {})
+    spec, metadata = at(template, "spec"), mapping(template, "metadata")
     known = isinstance(spec, dict)
     yield Pod(resource=resource, place=place, metadata=metadata, spec=spec if known else {}, runs=runs)
 
@@ -97,7 +97,7 @@ def unreadable(graph: Graph) -> Iterator[Hit]:
         if not pod.spec or UNKNOWN in pod.spec.values():
             yield pod.hit("", "not known")
     for resource in graph.kinds("ConfigMap"):
-        for name, text in sorted(at(resource.properties, "data", {}).items()):
+        for name, text in sorted(mapping(resource.properties, "data").items()):
             if name.endswith((".yaml", ".yml")) and not _documents(name, str(text)):
                 yield Hit(resource=resource, property=f"data[{name}]", said="no YAML")
 

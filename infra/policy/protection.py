@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infra.policy.cases import Node, aws, snowflake
-from infra.policy.graph import Graph, Object, at, items, true
+from infra.policy.graph import Graph, Object, at, items, mapping, objects, true
 from infra.policy.rule import Hit, Rule
 from infra.policy.warehouse import token
 
@@ -56,10 +56,10 @@ def tagged(type_: str) -> bool:
 
 def _tags(graph: Graph) -> Iterator[Hit]:
     """Every resource that can carries the tags, itself or by what its stack's provider gives to all."""
-    given = {one.urn.split("::")[1]: set(at(one.properties, "defaultTags.tags", {})) for one in graph.every(_PROVIDER)}
+    given = {one.urn.split("::")[1]: set(mapping(one.properties, "defaultTags.tags")) for one in graph.every(_PROVIDER)}
     for one in graph.of_package("aws"):
         if tagged(one.type):
-            there = set(at(one.properties, "tags", {})) | given.get(one.urn.split("::")[1], set())
+            there = set(mapping(one.properties, "tags")) | given.get(one.urn.split("::")[1], set())
             if missing := sorted(set(TAGS) - there):
                 yield Hit(resource=one, property="tags", said=f"no {', '.join(missing)}")
 
@@ -87,7 +87,7 @@ def _forced(graph: Graph) -> Iterator[Hit]:
 def _budget(graph: Graph) -> Iterator[Hit]:
     """Where there is a budget, somebody is told before it is spent, and when it will be."""
     for one in graph.every("aws:budgets/budget:Budget"):
-        told = items(one.properties, "notifications")
+        told = objects(one.properties, "notifications")
         for kind in ("ACTUAL", "FORECASTED"):
             if not any(at(found, "notificationType") == kind and _somebody(found) for found in told):
                 yield Hit(resource=one, property="notifications", said=f"none of what is {kind.lower()}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from infra.policy.cases import Node, deployment
-from infra.policy.graph import Object, at, items
+from infra.policy.graph import Object, at, items, mapping, objects, texts
 from infra.policy.pods import Pod, every_container, every_pod, unreadable
 from infra.policy.rule import Check, Rule
 
@@ -62,25 +62,25 @@ def _privileged(container: Object) -> _Broken:
 def _capabilities(container: Object) -> _Broken:
     if "ALL" not in items(container, "securityContext.capabilities.drop"):
         yield "securityContext.capabilities.drop", "ALL is missing"
-    added = sorted(set(map(str, items(container, "securityContext.capabilities.add"))) - {"NET_BIND_SERVICE"})
+    added = sorted(set(texts(container, "securityContext.capabilities.add")) - {"NET_BIND_SERVICE"})
     if added:
         yield "securityContext.capabilities.add", ", ".join(added)
 
 
 def _host_paths(pod: Pod) -> _Broken:
-    for volume in items(pod.spec, "volumes"):
+    for volume in objects(pod.spec, "volumes"):
         if "hostPath" in volume:
             yield f"volumes[{volume.get('name')}].hostPath", str(at(volume, "hostPath.path", ""))
 
 
 def _volume_types(pod: Pod) -> _Broken:
-    for volume in items(pod.spec, "volumes"):
+    for volume in objects(pod.spec, "volumes"):
         for kind in sorted(set(volume) - {"name"} - _VOLUMES):
             yield f"volumes[{volume.get('name')}].{kind}", "no core type"
 
 
 def _host_ports(container: Object) -> _Broken:
-    for port in items(container, "ports"):
+    for port in objects(container, "ports"):
         if port.get("hostPort"):
             yield "ports.hostPort", str(port["hostPort"])
 
@@ -99,15 +99,15 @@ def _apparmor(context: Object) -> _Broken:
 
 
 def _apparmor_annotations(pod: Pod) -> _Broken:
-    for key, value in sorted(at(pod.metadata, "annotations", {}).items()):
+    for key, value in sorted(mapping(pod.metadata, "annotations").items()):
         allowed = value in ("", "runtime/default") or str(value).startswith("localhost/")
         if key.startswith(_APPARMOR) and not allowed:
             yield f"metadata.annotations[{key}]", str(value)
 
 
 def _selinux(context: Object) -> _Broken:
-    options = at(context, "seLinuxOptions", {})
-    if options.get("type", "") not in _SELINUX:
+    options = mapping(context, "seLinuxOptions")
+    if str(options.get("type", "")) not in _SELINUX:
         yield "seLinuxOptions.type", str(options["type"])
     for key in ("role", "user"):
         if options.get(key):
@@ -121,8 +121,8 @@ def _proc_mount(container: Object) -> _Broken:
 
 
 def _sysctls(pod: Pod) -> _Broken:
-    for one in items(pod.spec, "securityContext.sysctls"):
-        if one.get("name") not in _SYSCTLS:
+    for one in objects(pod.spec, "securityContext.sysctls"):
+        if str(one.get("name")) not in _SYSCTLS:
             yield "securityContext.sysctls", str(one.get("name"))
 
 
@@ -163,8 +163,8 @@ def _of_contexts(judge: Callable[[Object], _Broken]) -> Check:
     """A check of the security context of the pod, and of each of its containers."""
 
     def of_pod(pod: Pod) -> _Broken:
-        places = [("securityContext", at(pod.spec, "securityContext", {}))]
-        places += [(f"{path}.securityContext", at(one, "securityContext", {})) for path, one in pod.containers()]
+        places = [("securityContext", mapping(pod.spec, "securityContext"))]
+        places += [(f"{path}.securityContext", mapping(one, "securityContext")) for path, one in pod.containers()]
         for place, context in places:
             for path, said in judge(context):
                 yield f"{place}.{path}", said

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.policy.cases import Node, aws, changed
-from infra.policy.graph import Graph, Object, Setting, at, items, true
+from infra.policy.graph import Graph, Object, Setting, at, number, objects, true
 from infra.policy.rule import Case, Check, Hit, Rule, Severity
 
 INSTANCE = "aws:rds/instance:Instance"
@@ -45,7 +45,7 @@ def _login(properties: Object, _: Setting) -> Iterator[tuple[str, str]]:
 
 
 def _kept(properties: Object, setting: Setting) -> Iterator[tuple[str, str]]:
-    days = properties.get("backupRetentionPeriod") or 0
+    days = number(properties.get("backupRetentionPeriod"))
     if days < (_RETENTION if setting.production else 1):
         yield "backupRetentionPeriod", f"{days} days"
     if setting.production and (
@@ -65,7 +65,7 @@ def _forced_tls(graph: Graph) -> Iterator[Hit]:
         values = {
             str(one.get("name")): str(one.get("value"))
             for group in mine
-            for one in items(group.properties, "parameters")
+            for one in objects(group.properties, "parameters")
         }
         if values.get(_FORCE_TLS) != "1":
             yield Hit(resource=database, property="parameterGroupName", said=f"{_FORCE_TLS} is not 1")
@@ -74,8 +74,8 @@ def _forced_tls(graph: Graph) -> Iterator[Hit]:
 def _key(properties: Object, setting: Setting) -> Iterator[tuple[str, str]]:
     if not true(properties.get("enableKeyRotation")) and properties.get("keyUsage") in (None, "ENCRYPT_DECRYPT"):
         yield "enableKeyRotation", "not true"
-    days = properties.get("deletionWindowInDays")
-    if setting.production and days is not None and days < 30:
+    days = number(properties.get("deletionWindowInDays"), 30)
+    if setting.production and days < 30:
         yield "deletionWindowInDays", f"{days} days"
 
 

@@ -7,7 +7,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.policy.cases import LABELS, deployment, manifest
-from infra.policy.graph import Graph, Object, Resource, Setting, at, called, items, metadata, namespace
+from infra.policy.graph import (
+    Graph,
+    Object,
+    Resource,
+    Setting,
+    at,
+    called,
+    items,
+    mapping,
+    metadata,
+    namespace,
+    number,
+    objects,
+)
 from infra.policy.pods import Pod, every_container, every_pod, pods
 from infra.policy.rule import Case, Check, Hit, Rule, Severity
 
@@ -21,7 +34,7 @@ _Broken = Iterator[tuple[str, str]]
 def _resources(container: Object) -> _Broken:
     for kind in ("limits", "requests"):
         for what in ("cpu", "ephemeral-storage", "memory"):
-            if at(container, f"resources.{kind}", {}).get(what) is None:
+            if mapping(container, f"resources.{kind}").get(what) is None:
                 yield f"resources.{kind}.{what}", "missing"
 
 
@@ -54,7 +67,7 @@ def _tokens(graph: Graph) -> Iterator[Hit]:
     bound = {
         (str(subject.get("namespace") or namespace(binding)), str(subject.get("name")))
         for binding in graph.kinds("ClusterRoleBinding", "RoleBinding")
-        for subject in items(binding.properties, "subjects")
+        for subject in objects(binding.properties, "subjects")
     }
     for pod in pods(graph):
         account = (namespace(pod.resource), str(pod.spec.get("serviceAccountName")))
@@ -76,10 +89,10 @@ def _read_only(container: Object) -> _Broken:
 
 
 def _plain_secrets(container: Object) -> _Broken:
-    for one in items(container, "env"):
+    for one in objects(container, "env"):
         if at(one, "valueFrom.secretKeyRef"):
             yield f"env[{one.get('name')}].valueFrom.secretKeyRef", ""
-    for one in items(container, "envFrom"):
+    for one in objects(container, "envFrom"):
         if at(one, "secretRef"):
             yield "envFrom.secretRef", ""
 
@@ -93,7 +106,7 @@ def _users(pod: Pod) -> _Broken:
 
 
 def _scratch(pod: Pod) -> _Broken:
-    for volume in items(pod.spec, "volumes"):
+    for volume in objects(pod.spec, "volumes"):
         if "emptyDir" in volume and not at(volume, "emptyDir.sizeLimit"):
             yield f"volumes[{volume.get('name')}].emptyDir.sizeLimit", "missing"
 
@@ -104,19 +117,20 @@ def _grace(pod: Pod) -> _Broken:
     if pod.runs == "always" and grace is None:
         yield "terminationGracePeriodSeconds", "missing"
     for place, container in pod.containers("containers"):
-        waits = at(container, "lifecycle.preStop.sleep.seconds", 0)
-        if waits and waits >= (grace or 30):
-            yield f"{place}.lifecycle.preStop", f"waits {waits} s of {grace or 30} s"
+        waits = number(at(container, "lifecycle.preStop.sleep.seconds"))
+        if waits and waits >= number(grace, 30):
+            yield f"{place}.lifecycle.preStop", f"waits {waits} s of {number(grace, 30)} s"
 
 
 def replicas(graph: Graph) -> dict[tuple[str, str], int]:
     """The fewest pods that each Deployment runs, by namespace and name: an autoscaler says more than its own number."""
     found = {
-        (namespace(one), called(one)): int(at(one.properties, "spec.replicas", 1)) for one in graph.kinds("Deployment")
+        (namespace(one), called(one)): number(at(one.properties, "spec.replicas"), 1)
+        for one in graph.kinds("Deployment")
     }
     for scaler in graph.kinds("HorizontalPodAutoscaler"):
         target = (namespace(scaler), str(at(scaler.properties, "spec.scaleTargetRef.name", "")))
-        found[target] = int(at(scaler.properties, "spec.minReplicas", 1))
+        found[target] = number(at(scaler.properties, "spec.minReplicas"), 1)
     return found
 
 
@@ -133,9 +147,9 @@ def _spread(graph: Graph) -> Iterator[Hit]:
 
 def selects(selector: Object, labels: Mapping[str, Any]) -> bool:
     """Whether a label selector (of equalities and of sets) takes these labels; an empty one takes all."""
-    if any(labels.get(key) != value for key, value in at(selector, "matchLabels", {}).items()):
+    if any(labels.get(key) != value for key, value in mapping(selector, "matchLabels").items()):
         return False
-    for one in items(selector, "matchExpressions"):
+    for one in objects(selector, "matchExpressions"):
         there, value = one.get("key") in labels, labels.get(str(one.get("key")))
         verdict = {
             "DoesNotExist": not there,
@@ -152,9 +166,9 @@ def _budgets(graph: Graph) -> Iterator[Hit]:
     """What runs as several pods keeps all but some of them, and a budget never forbids to take even one away."""
     budgets = list(graph.kinds("PodDisruptionBudget"))
     for one in _several(graph):
-        labels = at(one.properties, "spec.template.metadata.labels", {})
+        labels = mapping(one.properties, "spec.template.metadata.labels")
         mine = [budget for budget in budgets if namespace(budget) == namespace(one)]
-        if not any(selects(at(budget.properties, "spec.selector", {}), labels) for budget in mine):
+        if not any(selects(mapping(budget.properties, "spec.selector"), labels) for budget in mine):
             yield Hit(resource=one, property="spec.replicas", said="no PodDisruptionBudget")
     for budget in budgets:
         for key, never in (("maxUnavailable", (0, "0", "0%")), ("minAvailable", ("100%",))):
@@ -176,7 +190,7 @@ def _labels(graph: Graph) -> Iterator[Hit]:
     """Every object says whose it is; what pods carry is what their template says."""
     wanted = [key for key in LABELS if key.startswith("leandata.io/")]
     for one in graph.of_package("kubernetes"):
-        missing = [key for key in wanted if not at(metadata(one), "labels", {}).get(key)]
+        missing = [key for key in wanted if not mapping(metadata(one), "labels").get(key)]
         if missing:
             yield Hit(resource=one, property="metadata.labels", said=", ".join(missing))
 
