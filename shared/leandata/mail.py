@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import smtplib
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -43,10 +44,16 @@ def compose(message: Message, *, sender: str, message_id: str = "") -> EmailMess
 
 
 def send(address: MailAddress, message: Message) -> str:
-    """Hand the mail to the server; its Message-ID. Raises MailError when the server cannot be reached or refuses."""
+    """Hand the mail to the server; its Message-ID. Raises MailError when the server cannot be reached or refuses.
+
+    Where the address names a user, nothing is said before the line is encrypted and the server has proven its name.
+    """
     mail = compose(message, sender=address.sender)
     try:
         with smtplib.SMTP(address.host, address.port, timeout=_TIMEOUT_SECONDS) as server:
+            if address.user:
+                server.starttls(context=ssl.create_default_context())
+                server.login(address.user, address.password)
             server.send_message(mail)
     except (OSError, smtplib.SMTPException) as error:
         place = f"{address.host}:{address.port}"

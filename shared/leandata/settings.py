@@ -98,20 +98,35 @@ class WarehouseAddress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MailAddress:
-    """smtp://HOST:PORT?sender=ADDRESS."""
+    """smtp://[USER@]HOST:PORT?sender=ADDRESS[&password_file=PATH]. A user logs in, and over TLS only."""
 
     host: str
     port: int
     sender: str
+    user: str = ""
+    password_file: Path | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises SettingsError when the text is no such address."""
-        parts, options = _split(text, scheme="smtp", allowed={"sender"})
+        parts, options = _split(text, scheme="smtp", allowed={"sender", "password_file"})
         sender = options.get("sender", "")
         if "@" not in sender:
             raise SettingsError("a mail address names its sender", where=_shown(text))
-        return cls(host=parts.hostname or "127.0.0.1", port=_port(parts, text, default=25), sender=sender)
+        if bool(parts.username) != ("password_file" in options):
+            raise SettingsError("a mail address names a user and a password file, or neither", where=_shown(text))
+        return cls(
+            host=parts.hostname or "127.0.0.1",
+            port=_port(parts, text, default=25),
+            sender=sender,
+            user=urllib.parse.unquote(parts.username or ""),
+            password_file=Path(options["password_file"]) if "password_file" in options else None,
+        )
+
+    @property
+    def password(self) -> str:
+        """Read from its file whenever it is asked for, so that a new one is found. Raises SettingsError."""
+        return read_secret(self.password_file) if self.password_file else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
