@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help bench check deploy destroy doctor images logs new-service policy render report restart run scan setup sleep snapshot status test wake
+.PHONY: help bench check deploy destroy doctor images logs new-service policy render report restart run scan setup sleep snapshot status test test-cluster wake
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,8 @@ destroy: ## remove what the stacks made; data is kept unless DATA=yes
 	$(LEANDATA) destroy --env "$(ENV)" --stack "$(STACK)" $(if $(DATA),--data) $(JSON_)
 test: ## all tests (SERVICE=api  FAST=yes for unit tests only)
 	$(LEANDATA) test --service "$(SERVICE)" $(if $(FAST),--fast)
+test-cluster: ## prove the platform on the Kubernetes that KUBECONFIG names (KEEP=yes leaves it there)
+	$(LEANDATA) test-cluster $(if $(KEEP),--keep)
 check: ## style, types, arrows, budgets
 	$(LEANDATA) check
 bench: ## measure speed and memory (ONLY=platform,cloud  OUT=file.json)

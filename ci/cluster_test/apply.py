@@ -42,8 +42,7 @@ class Live:
         self._answers[item.urn] = after
         if before is None:
             return "created"
-        same = before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
-        return "unchanged" if same else "changed"
+        return "unchanged" if ready.asked(before) == ready.asked(after) else "changed"
 
     def state(self, item: Item) -> State:
         if item.key.kind == SECRET:

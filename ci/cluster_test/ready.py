@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _NEVER = frozenset({"ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName"})
+_OF_THE_CLUSTER = frozenset({"generation", "managedFields", "resourceVersion"})
 _RESTARTS = 6  # a pod may lose a race against what it needs a few times
 
 Object = Mapping[str, Any]
@@ -33,6 +34,12 @@ def state(found: Object) -> State:
 def spent(found: Object) -> bool:
     """Whether it has failed for good, so that only a new one of the same name can succeed: a Job is not tried twice."""
     return found.get("kind") == "Job" and state(found).failed
+
+
+def asked(found: Object) -> dict[str, Any]:
+    """The object without what the cluster adds by itself: its status, its versions, who manages which field."""
+    kept = {key: value for key, value in found.get("metadata", {}).items() if key not in _OF_THE_CLUSTER}
+    return {**found, "metadata": kept, "status": None}
 
 
 def hopeless(pods: Iterable[Object]) -> str:
