@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci.bootstrap import SetupError
+from infra.environment import ROOT, Environment, names
 from leandata.errors import LeandataError
 
 Options = argparse.Namespace
@@ -35,6 +36,8 @@ class Verb:
     done_by: str
     help: str
     options: tuple[Option, ...] = ()
+    elsewhere: str = ""
+    """For what only one machine has: what to type where services run in a cluster."""
 
 
 _STACK = Option(flag="--stack", metavar="NAMES", help="only these stacks, separated by commas (default: all)")
@@ -67,6 +70,7 @@ VERBS: dict[str, Verb] = {
     ),
     "logs": Verb(
         done_by="ci.verbs.operate:logs",
+        elsewhere="kubectl logs -n {prefix}api deployment/api, and the same for other services",
         help="show what services wrote",
         options=(
             _SERVICE,
@@ -91,15 +95,23 @@ VERBS: dict[str, Verb] = {
     ),
     "report": Verb(
         done_by="ci.verbs.pipelines:report",
+        elsewhere="The reports are in the managers' mail; Airflow's page runs weekly_sales_report again",
         help="render the weekly sales report and open it",
         options=(
             Option(flag="--week", metavar="WEEK", help="such as 2026-W47 (default: the last complete week)"),
             Option(flag="--no-open", switch=True, help="do not open a browser"),
         ),
     ),
-    "restart": Verb(done_by="ci.verbs.operate:restart", help="restart a service", options=(_SERVICE,)),
+    "restart": Verb(
+        done_by="ci.verbs.operate:restart",
+        elsewhere="kubectl rollout restart -n {prefix}api deployment/api, and the same for other services",
+        help="restart a service",
+        options=(_SERVICE,),
+    ),
     "run": Verb(
         done_by="ci.verbs.pipelines:run",
+        elsewhere="Start it on Airflow's page, or: kubectl exec -n {prefix}airflow deployment/airflow-scheduler --"
+        " airflow dags trigger NAME",
         help="run a pipeline now, for a day, a week or a range",
         options=(
             Option(flag="--pipeline", metavar="NAME", help="such as collect_shop"),
@@ -121,7 +133,11 @@ VERBS: dict[str, Verb] = {
         options=(Option(flag="--dry", switch=True, help="show what would be done, do nothing"),),
     ),
     "snapshot": Verb(done_by="ci.verbs.snapshot:snapshot", help="write down what the environments declare, for review"),
-    "status": Verb(done_by="ci.verbs.status:status", help="what runs, how healthy it is, how fresh the data is"),
+    "status": Verb(
+        done_by="ci.verbs.status:status",
+        elsewhere="kubectl get pods -A -l app.kubernetes.io/managed-by=leandata",
+        help="what runs, how healthy it is, how fresh the data is",
+    ),
     "test": Verb(
         done_by="ci.verbs.test:test",
         help="run the tests: unit, with real parts, end to end",
@@ -129,6 +145,11 @@ VERBS: dict[str, Verb] = {
             _SERVICE,
             Option(flag="--fast", switch=True, help="unit tests only"),
         ),
+    ),
+    "test-cluster": Verb(
+        done_by="ci.verbs.test_cluster:test_cluster",
+        help="prove the platform on the Kubernetes that KUBECONFIG names",
+        options=(Option(flag="--keep", switch=True, help="leave the platform there afterwards"),),
     ),
     "wake": Verb(
         done_by="ci.verbs.sleep:wake",
@@ -160,6 +181,7 @@ def run(arguments: Sequence[str]) -> int:
     os.environ["LEANDATA_ENV"] = options.env
     module, _, function = VERBS[options.verb].done_by.partition(":")
     try:
+        demand_machine(options.verb, options.env)
         act: Callable[[Options], int] = getattr(importlib.import_module(module), function)
         return act(options)
     except (LeandataError, SetupError) as error:
@@ -169,6 +191,17 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         return fail(f"{error.strerror or error}{place}", as_json=options.json)
+
+
+def demand_machine(verb: str, name: str) -> None:
+    """Raises LeandataError for a verb that looks at this machine's processes, where services run in a cluster."""
+    elsewhere = VERBS[verb].elsewhere
+    if not elsewhere or name not in names(root=ROOT):
+        return
+    table = Environment.load(name, environ=os.environ).file.kubernetes
+    if table is not None:
+        hint = elsewhere.format(prefix=table.prefix)
+        raise LeandataError(f"{verb} looks at one machine, and {name} runs in a cluster", hint=hint)
 
 
 def fail(text: str, *, as_json: bool) -> int:

@@ -564,3 +564,39 @@ def test_budgets_are_printed_with_where_we_are() -> None:
         "longest module", "longest function", "longest __main__", "annotated functions", "test lines per code line",
     ]  # fmt: skip
     assert all("budget" in line for line in lines)
+
+
+# -- verbs that look at one machine ------------------------------------------------------------------------------------
+
+ELSEWHERE = sorted(name for name, verb in cli.VERBS.items() if verb.elsewhere)
+
+
+@pytest.mark.parametrize("environment", ["cluster", "dev", "prod", "staging"])
+@pytest.mark.parametrize("verb", ELSEWHERE)
+def test_a_verb_of_one_machine_says_what_to_type_for_a_cluster(verb: str, environment: str) -> None:
+    with pytest.raises(LeandataError) as caught:
+        cli.demand_machine(verb, environment)
+    assert str(caught.value).startswith(f"{verb} looks at one machine, and {environment} runs in a cluster")
+    assert "{prefix}" not in str(caught.value)
+
+
+@pytest.mark.parametrize("verb", sorted(cli.VERBS))
+def test_every_verb_works_on_one_machine(verb: str) -> None:
+    cli.demand_machine(verb, "local")
+
+
+@pytest.mark.parametrize("verb", ELSEWHERE)
+def test_an_unknown_environment_is_told_by_whoever_reads_it(verb: str) -> None:
+    cli.demand_machine(verb, "prdo")
+
+
+def test_the_reason_is_one_line_for_people_and_json_for_programs(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["status", "--env", "prod"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: status looks at one machine")
+    assert said.err.count("\n") == 1
+    assert cli.run(["status", "--env", "prod", "--json"]) == 1
+    assert "one machine" in json.loads(capsys.readouterr().out)["error"]

@@ -12,8 +12,10 @@ from ci.cli import Options, emit
 from ci.deploy import StackRun, run_all
 from ci.engine import Engine
 from ci.graph import dependents, discover, select
+from ci.policy import demand_policies
 from ci.preflight import demand
-from ci.programs import declared
+from ci.preflight_cloud import demand_cloud
+from ci.programs import Program, declared
 from ci.progress import line, watching
 from infra.environment import Environment
 from infra.provider.servicer import serve
@@ -54,8 +56,12 @@ def deploy(options: Options) -> int:
 
 
 def _prepare(environment: Environment, *, dry: bool) -> None:
-    """What must be there before anything is changed: on this machine a supervisor, elsewhere access and policies."""
+    """What must be there before anything is changed: on this machine a supervisor, elsewhere policies and access."""
     demand(environment)
+    if any(environment.has(place) for place in ("aws", "kubernetes", "snowflake")):
+        programs = _programs(environment)
+        demand_policies(environment, programs)
+        demand_cloud(environment, programs=programs)
     environment.remember()
     if not environment.has("kubernetes") and not dry:
         Supervisor(environment.state).ensure()
@@ -63,12 +69,15 @@ def _prepare(environment: Environment, *, dry: bool) -> None:
 
 def totals(environment: Environment) -> dict[str, int]:
     """How many resources of ours each stack of the environment declares."""
-    own = {**os.environ, "LEANDATA_STATE": str(environment.state)}
-    programs = declared(environment.name, root=environment.root, environ=own)
     return {
         name: sum(resource.type.startswith("machine:") for resource in program.resources.values())
-        for name, program in programs.items()
+        for name, program in _programs(environment).items()
     }
+
+
+def _programs(environment: Environment) -> dict[str, Program]:
+    own = {**os.environ, "LEANDATA_STATE": str(environment.state)}
+    return declared(environment.name, root=environment.root, environ=own)
 
 
 def names(text: str) -> list[str]:
