@@ -13,6 +13,8 @@ from leandata.errors import SettingsError
 
 STANDINS = "standins"
 SYSTEM = "system"
+SERVICES_ON_AWS = "172.20.0.0/16"  # the addresses of Kubernetes' Services
+NAMES_ON_AWS = "172.20.0.10/32"  # and among them the one that answers for names
 _STANDIN_PROCESSES = frozenset({"lake", "mail", "mail-web", "postgres", "warehouse"})
 _SECOND_PORTS = {"dask-dashboard": "dask-scheduler", "mail-web": "mail"}
 _NOT_DNS = re.compile(r"[^a-z0-9-]+")

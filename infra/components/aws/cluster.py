@@ -17,9 +17,6 @@ from infra.components.stack import Stack
 from infra.environment import Environment
 from infra.stacks.foundation.outputs import FoundationOutputs
 
-# The addresses of Services. In Auto Mode names are answered under this one, by the node itself and not by a pod.
-SERVICES = "172.20.0.0/16"
-NAMES = "172.20.0.10/32"
 NODE_POOLS = ("general-purpose", "system")
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _OF_AWS = "arn:aws:iam::aws:policy/"
@@ -119,7 +116,7 @@ def _cluster(
             enabled=True, node_pools=list(NODE_POOLS), node_role_arn=nodes.arn
         ),
         kubernetes_network_config=aws.eks.ClusterKubernetesNetworkConfigArgs(
-            elastic_load_balancing=balancing, ip_family="ipv4", service_ipv4_cidr=SERVICES
+            elastic_load_balancing=balancing, ip_family="ipv4", service_ipv4_cidr=naming.SERVICES_ON_AWS
         ),
         storage_config=aws.eks.ClusterStorageConfigArgs(
             block_storage=aws.eks.ClusterStorageConfigBlockStorageArgs(enabled=True)

@@ -75,8 +75,12 @@ def policy(
     }
 
 
-def closed() -> dict[str, Any]:
-    """The spec of the policy that closes a namespace: nothing comes in, and only names may be asked for."""
+def closed(environment: Environment) -> dict[str, Any]:
+    """The spec of the policy that closes a namespace: nothing comes in, and only names may be asked for.
+
+    On AWS nodes answer for names, not pods, and a policy can only name the address of the service.
+    """
+    nodes = [{"ipBlock": {"cidr": naming.NAMES_ON_AWS}}] if environment.has("aws") else []
     return {
         "egress": [
             {
@@ -85,7 +89,8 @@ def closed() -> dict[str, Any]:
                     {
                         "namespaceSelector": {"matchLabels": {_NAMESPACE: "kube-system"}},
                         "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-                    }
+                    },
+                    *nodes,
                 ],
             }
         ],

@@ -63,7 +63,7 @@ def _space(parent: pulumi.Resource, stack: Stack, owner: str) -> pulumi.Resource
     metadata: Any = {"labels": labels | levels, "name": name}
     space = kubernetes.core.v1.Namespace(name, metadata=metadata, opts=provider.options(stack, parent=parent))
     inner = provider.options(stack, parent=space)
-    policy: Any = {"metadata": _inside(name, labels, "closed"), "spec": network.closed()}
+    policy: Any = {"metadata": _inside(name, labels, "closed"), "spec": network.closed(environment)}
     kubernetes.networking.v1.NetworkPolicy(f"{name}-closed", **policy, opts=inner)
     room = memory(environment, owner)
     hard = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ci.programs import Program
 from infra.components.aws import cluster
 from infra.components.cluster import Cluster
+from infra.components.kubernetes import network
 from infra.testing.programs import environment
 
 ACCOUNT = "333333333333"
@@ -37,10 +39,24 @@ def test_what_replaces_a_cluster_when_it_changes_is_as_it_was(made: dict[str, An
     assert made["name"] == "leandata-prod"
     assert made["computeConfig"]["nodePools"] == ["general-purpose", "system"]
     assert made["computeConfig"]["nodeRoleArn"].endswith(":role/leandata-prod-nodes")
-    assert made["kubernetesNetworkConfig"]["serviceIpv4Cidr"] == cluster.SERVICES
+    assert made["kubernetesNetworkConfig"]["serviceIpv4Cidr"] == "172.20.0.0/16"
     assert made["encryptionConfig"] == {
         "provider": {"keyArn": "arn:aws:kms:eu-central-1:333333333333:key/secrets"}, "resources": ["secrets"],
     }  # fmt: skip
+
+
+def test_pods_may_ask_for_names_where_nodes_answer_for_them(made: dict[str, Any]) -> None:
+    services = ip_network(made["kubernetesNetworkConfig"]["serviceIpv4Cidr"])
+    with environment("prod") as prod:
+        [rule] = network.closed(prod)["egress"]
+    with environment("cluster") as elsewhere:
+        [usual] = network.closed(elsewhere)["egress"]
+    [block] = [one["ipBlock"]["cidr"] for one in rule["to"] if "ipBlock" in one]
+    assert ip_network(block) == ip_network((int(services.network_address) + 10, 32)), (
+        "EKS gives names the tenth address"
+    )
+    assert [one for one in rule["to"] if "ipBlock" not in one] == usual["to"]
+    assert {port["port"] for port in rule["ports"]} == {53}
 
 
 def test_its_api_is_reached_from_inside_the_network_only(made: dict[str, Any]) -> None:

@@ -80,8 +80,8 @@ def test_nobody_reaches_a_process_that_nobody_calls(cluster: Environment) -> Non
     assert network.policy(cluster, "airflow-scheduler", owner="airflow")["ingress"] == []
 
 
-def test_a_closed_namespace_lets_names_be_asked_for_and_nothing_else() -> None:
-    closed = network.closed()
+def test_a_closed_namespace_lets_names_be_asked_for_and_nothing_else(environment: Environment) -> None:
+    closed = network.closed(environment)
     assert closed["ingress"] == []
     assert closed["podSelector"] == {}, "it holds for every pod"
     assert {port["port"] for rule in closed["egress"] for port in rule["ports"]} == {53}
