@@ -71,7 +71,7 @@ class Aws(Part):
     log_days: Days
     flow_log_days: Days
     alerts: list[Mail] = Field(min_length=1, max_length=10)
-    foreign_buckets: Annotated[list[Bucket], AfterValidator(_sorted)] = []
+    foreign_buckets: Annotated[list[Bucket], AfterValidator(_sorted)] = Field(default_factory=list)
     budget: Budget
     github: Github
     cluster: ManagedCluster

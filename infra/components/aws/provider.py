@@ -8,6 +8,7 @@ import pulumi_aws as aws
 from infra.components import naming
 from infra.components.aws.place import table
 from infra.components.stack import Stack
+from infra.environment import Environment
 
 NAME = "aws"
 
@@ -19,9 +20,18 @@ def options(
     needs: list[pulumi.Resource] | None = None,
     protect: bool = False,
 ) -> pulumi.ResourceOptions:
-    """Options of a resource on AWS: its parent, what must exist before it, our provider."""
+    """Options of a resource on AWS: its parent, what must exist before it, our provider.
+
+    With `protect` the engine refuses to delete it wherever the environment's file says `protected`.
+    """
     provider = stack.provider_of(NAME, lambda: _provider(stack))
-    return pulumi.ResourceOptions(parent=parent, depends_on=needs, provider=provider, protect=protect)
+    kept = protect and table(stack.environment).protected
+    return pulumi.ResourceOptions(parent=parent, depends_on=needs, provider=provider, protect=kept)
+
+
+def boundary(environment: Environment) -> str:
+    """The ARN of the policy that bounds every role of the environment: the bootstrap makes it, before any role."""
+    return f"arn:aws:iam::{table(environment).account}:policy/{naming.account_wide(environment, 'boundary')}"
 
 
 def _provider(stack: Stack) -> pulumi.ProviderResource:
