@@ -13,6 +13,7 @@ from infra.components.stack import Stack
 from infra.environment import Environment
 
 _LEVEL = "restricted"
+_VERSION = "v1.35"  # of the standard, whatever version the cluster is of
 _MIB = 2**20
 _JOB_ROOM = 4096 * _MIB  # set-up jobs, migrations, clean-ups
 _STANDIN_ROOM = 8192 * _MIB
@@ -60,6 +61,7 @@ def _space(parent: pulumi.Resource, stack: Stack, owner: str) -> pulumi.Resource
     name = naming.namespace(environment, owner)
     labels = naming.labels(environment, stack=stack.name, service=owner)
     levels = {f"pod-security.kubernetes.io/{mode}": _LEVEL for mode in ("audit", "enforce", "warn")}
+    levels["pod-security.kubernetes.io/enforce-version"] = _VERSION
     metadata: Any = {"labels": labels | levels, "name": name}
     space = kubernetes.core.v1.Namespace(name, metadata=metadata, opts=provider.options(stack, parent=parent))
     inner = provider.options(stack, parent=space)
