@@ -57,7 +57,7 @@ def _digests(graph: Graph) -> Iterator[Hit]:
         for place, container in pod.containers():
             image = str(container.get("image", ""))
             tag = image.rpartition("/")[2].partition(":")[2]
-            tagged = not graph.setting.registry and tag not in ("", "latest")
+            tagged = not graph.setting.registry and "@" not in image and tag not in ("", "latest")
             if not _DIGEST.fullmatch(image) and not tagged:
                 yield pod.hit(f"{place}.image", image)
 
