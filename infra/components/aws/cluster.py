@@ -126,7 +126,7 @@ def _cluster(
         enabled_cluster_log_types=list(LOGS),
         upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
         zonal_shift_config=aws.eks.ClusterZonalShiftConfigArgs(enabled=True),
-        deletion_protection=True,
+        deletion_protection=table(environment).protected,
         tags=naming.tags(environment, stack=stack.name),
         opts=provider.options(stack, parent=parent, needs=needs, protect=True),
     )
@@ -141,6 +141,7 @@ def _role(
         name,
         name=naming.account_wide(environment, name),
         assume_role_policy=json.dumps(trust, sort_keys=True),
+        permissions_boundary=provider.boundary(environment),
         tags=naming.tags(environment, stack=stack.name),
         opts=provider.options(stack, parent=parent),
     )

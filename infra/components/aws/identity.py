@@ -61,6 +61,7 @@ def make_identity(
         name=name,
         description=f"The pods of {account} in {space}",
         assume_role_policy=json.dumps(trust, sort_keys=True),
+        permissions_boundary=provider.boundary(environment),
         tags=tags,
         opts=options,
     )
