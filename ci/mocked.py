@@ -60,6 +60,11 @@ def _cluster(inputs: Mapping[str, Any]) -> Properties:
     }
 
 
+def _address(inputs: Mapping[str, Any]) -> Properties:
+    del inputs
+    return {"allocationId": "eipalloc-1"}
+
+
 def _database(inputs: Mapping[str, Any]) -> Properties:
     name = inputs.get("identifier", "database")
     secret = f"arn:aws:secretsmanager:{_REGION}:{_ACCOUNT}:secret:rds!{name}"
@@ -85,6 +90,7 @@ def _integration(inputs: Mapping[str, Any]) -> Properties:
 
 
 _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Properties]] = {
+    "aws:ec2/eip:Eip": _address,
     "aws:ecr/repository:Repository": _repository,
     "aws:eks/cluster:Cluster": _cluster,
     "aws:iam/role:Role": _role,
