@@ -33,14 +33,14 @@ _MARGIN = 15  # seconds between the longest graceful end and the kill
 _UNNAMED = "{name}"
 _ROUTES = ("distributed.http.scheduler.prometheus", "distributed.http.health", "distributed.http.scheduler.api")
 _WORKER_ROUTES = ("distributed.http.worker.prometheus", "distributed.http.health")
-_SCHEDULER_SETTINGS = {
+SCHEDULER_SETTINGS = {
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3",
     "DASK_DISTRIBUTED__SCHEDULER__BLOCKED_HANDLERS": json.dumps(["run_function"]),
     "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": json.dumps(_ROUTES),
     "DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT": "120s",
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "inf",
 }
-_RETIRE = (
+RETIRE = (
     "import os; from distributed import Client;"
     " Client(os.environ['DASK_SCHEDULER_ADDRESS'], timeout=20)"
     ".retire_workers(names=[os.environ['DASK_WORKER_NAME']])"
@@ -137,7 +137,7 @@ def _scheduler(stack: Stack, side: Side) -> dict[str, Any]:
             *("--host", comm.bind, "--port", str(comm.port)),
             *("--dashboard-address", f"{page.bind}:{page.port}", "--no-dashboard"),
         ],
-        env={"HOME": "/tmp", **side.settings, **_SCHEDULER_SETTINGS},  # noqa: S108 - the pod's own
+        env={"HOME": "/tmp", **side.settings, **SCHEDULER_SETTINGS},  # noqa: S108 - the pod's own
         cpu=side.manifest.cpu,
         memory=int(side.manifest.memory),
         ports=[comm.port, page.port],
@@ -171,7 +171,7 @@ def _worker(stack: Stack, side: Side) -> dict[str, Any]:
         scratch=int(size.memory),
         ports=[port.port, _HEALTH_PORT],
         probes=pods.probes(port=_HEALTH_PORT, health="/health", ready="/health", start=side.manifest.start_timeout),
-        stop=[stack.python, "-c", _RETIRE],
+        stop=[stack.python, "-c", RETIRE],
     )
     made = pods.pod(
         [container],
