@@ -250,6 +250,15 @@ def test_only_containers_in_trouble_are_explained_and_a_crashed_one_by_what_it_l
     assert ready.troubled(found) == [("starting", False), ("crashed", True)]
 
 
+def test_what_the_cluster_adds_by_itself_is_no_change() -> None:
+    def found(**metadata: Any) -> dict[str, Any]:
+        return {"kind": "ResourceQuota", "metadata": {"name": "share", **metadata}, "spec": {"hard": {"pods": "1"}}}
+
+    late = {**found(resourceVersion="2", managedFields=[{}], generation=2), "status": {"used": {"pods": "1"}}}
+    assert ready.asked(found(resourceVersion="1")) == ready.asked(late)
+    assert ready.asked(found()) != ready.asked(found(labels={"a": "b"}))
+
+
 def test_pods_of_a_workload_are_found_by_its_own_labels() -> None:
     assert ready.selector(rollout()) == "a=1,b=2"
     assert ready.selector({"kind": "Job", "metadata": {"name": "j"}}) == "batch.kubernetes.io/job-name=j"

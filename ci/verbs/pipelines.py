@@ -30,7 +30,7 @@ def run(options: Options) -> int:
     if not options.pipeline:
         raise LeandataError("no pipeline was named", hint="For example: make run PIPELINE=collect_shop DAY=2026-11-16")
     span = days(options)
-    airflow = Airflow(Environment.current())
+    airflow = Airflow.of(Environment.current())
     started = airflow.call("POST", f"/api/v2/dags/{options.pipeline}/dagRuns", {"logical_date": None, "conf": span})
     run_id = started["dag_run_id"]
     state = ""
@@ -100,9 +100,14 @@ def report(options: Options) -> int:
 class Airflow:
     """Airflow's REST API, with a token of the admin's."""
 
-    def __init__(self, environment: Environment) -> None:
-        self.url = f"http://127.0.0.1:{environment.port('airflow-api')}"
-        password = read_secret(environment.state / "secrets" / "airflow-password")
+    @classmethod
+    def of(cls, environment: Environment) -> Airflow:
+        """The one that runs on this machine."""
+        url = f"http://127.0.0.1:{environment.port('airflow-api')}"
+        return cls(url, password=read_secret(environment.state / "secrets" / "airflow-password"))
+
+    def __init__(self, url: str, *, password: str) -> None:
+        self.url = url
         answer = self._request("POST", "/auth/token", {"username": "admin", "password": password})
         self._token = answer["access_token"]
 

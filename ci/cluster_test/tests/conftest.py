@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack
+from datetime import date
 
 import pytest
 
 from ci.cluster_test.client import Cluster
+from ci.cluster_test.platform import Platform
+from ci.cluster_test.watching import Watcher
 from infra.components import images
 from infra.environment import ROOT, Environment
+
+TODAY = date(2026, 11, 24)
 
 _NO_CLUSTER = "KUBECONFIG is not set: point it to the file of a cluster that may be used for tests"
 
@@ -44,3 +50,48 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Generator[str
         yield name
     finally:
         cluster.delete("v1", "Namespace", "", name)
+
+
+@pytest.fixture(scope="session")
+def wanted(cluster: Cluster) -> Platform:
+    """What the programs declare, not applied yet."""
+    return Platform.declared(cluster, today=TODAY)
+
+
+@pytest.fixture(scope="session")
+def seen(wanted: Platform) -> Generator[Watcher]:
+    """All pods of Airflow and Dask that there were since before the first of them."""
+    found = Watcher(wanted.cluster.kubeconfig, [wanted.namespace("airflow"), wanted.namespace("dask")])
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def platform(wanted: Platform, seen: Watcher, request: pytest.FixtureRequest) -> Generator[Platform]:
+    """The whole platform, applied and ready; it is removed afterwards unless LEANDATA_CLUSTER_KEEP is set."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def say(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(line, flush=True)
+
+    try:
+        wanted.apply(say=say)
+        yield wanted
+    finally:
+        if not os.environ.get("LEANDATA_CLUSTER_KEEP"):
+            wanted.clear()
+
+
+@pytest.fixture(scope="session")
+def port(platform: Platform) -> Generator[Callable[[str], int]]:
+    """The local port behind which a port of the platform is, by its name."""
+    with ExitStack() as stack:
+        known: dict[str, int] = {}
+
+        def find(name: str) -> int:
+            if name not in known:
+                known[name] = stack.enter_context(platform.forwarded(name)).port
+            return known[name]
+
+        yield find
