@@ -24,10 +24,11 @@ import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore, S3Store
 
 from leandata.datasets import Dataset
-from leandata.errors import LakeError
+from leandata.errors import LakeError, SettingsError
+from leandata.settings import LakeAddress
 from leandata.tables import schema
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,120}")
@@ -55,17 +56,14 @@ class Manifest:
 
 
 class Lake:
-    """One zone of the lake, at file:///... or s3://..."""
+    """One zone of the lake, at an address such as `leandata.settings.LakeAddress` reads; `url` is without options."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
         try:
-            self._store: Any = (
-                LocalStore(Path(url.removeprefix("file://")), mkdir=True)
-                if url.startswith("file://")
-                else from_url(url)
-            )
-        except (BaseError, OSError, ValueError) as error:
+            address = LakeAddress.parse(url)
+            self.url = address.place
+            self._store: Any = _store(address)
+        except (BaseError, OSError, SettingsError, ValueError) as error:
             raise LakeError(f"the lake cannot be opened: {_line(error)}", where=url) from error
 
     def publish(self, dataset: Dataset, slices: Mapping[date | None, pa.Table], *, run: str) -> list[Manifest]:
@@ -150,6 +148,13 @@ class Lake:
         except (AttributeError, ValueError, KeyError, TypeError) as error:
             hint = "Remove it, and collect the slice again"
             raise LakeError("a manifest is damaged", where=f"{self.url}/{path}", hint=hint) from error
+
+
+def _store(address: LakeAddress) -> Any:
+    if address.place.startswith("file://"):
+        return LocalStore(Path(address.place.removeprefix("file://")), mkdir=True)
+    options: Any = address.options
+    return S3Store.from_url(address.place, config=options, client_options={"allow_http": address.plain_http})
 
 
 def _with_loaded(dataset: Dataset, table: pa.Table, *, day: date | None, run: str) -> pa.Table:

@@ -130,6 +130,41 @@ class MailAddress:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LakeAddress:
+    """file:///FOLDER or s3://BUCKET[/PREFIX][?region=REGION][&endpoint=http://HOST:PORT]: S3, or what stands in for it.
+
+    `place` is the address without its options. An endpoint of plain http asks for no signature.
+    """
+
+    place: str
+    region: str = ""
+    endpoint: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises SettingsError when the text is no such address."""
+        if text.startswith("file:///"):
+            return cls(place=text.rstrip("/"))
+        parts, options = _split(text, scheme="s3", allowed={"endpoint", "region"})
+        if not parts.netloc:
+            raise SettingsError("an address of the lake names a bucket", where=text)
+        return cls(place=f"s3://{parts.netloc}{parts.path}".rstrip("/"), **options)
+
+    @property
+    def plain_http(self) -> bool:
+        """Whether the lake is a stand-in that is reached without TLS and asks for no signature."""
+        return self.endpoint.startswith("http://")
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What a client of S3 is told besides the address, by the names that obstore and Polars share."""
+        found = {"aws_region": self.region, "aws_endpoint": self.endpoint}
+        if self.plain_http:
+            found |= {"aws_skip_signature": "true", "aws_region": self.region or "us-east-1"}
+        return {name: value for name, value in sorted(found.items()) if value}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LakeUrls:
     """The address of each zone of the lake."""
 

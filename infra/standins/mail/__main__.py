@@ -1,4 +1,4 @@
-"""Run the mail catcher: SMTP on one port of loopback, its pages on another."""
+"""Run the mail catcher: SMTP on one port, its pages on another."""
 
 from __future__ import annotations
 
@@ -38,16 +38,20 @@ class Handler(BaseHTTPRequestHandler):
 
 async def run(options: argparse.Namespace) -> None:
     """Serve until told to stop."""
-    web = ThreadingHTTPServer(("127.0.0.1", options.http_port), functools.partial(Handler, options.data))
+    web = ThreadingHTTPServer((options.host, options.http_port), functools.partial(Handler, options.data))
     threading.Thread(target=web.serve_forever, daemon=True).start()
-    server = await smtp.serve(options.smtp_port, folder=options.data)
-    print(f"mail: smtp://127.0.0.1:{options.smtp_port}, pages at http://127.0.0.1:{options.http_port}", flush=True)
+    server = await smtp.serve(options.smtp_port, host=options.host, folder=options.data)
+    print(
+        f"mail: smtp://{options.host}:{options.smtp_port}, pages at http://{options.host}:{options.http_port}",
+        flush=True,
+    )
     await server.serve_forever()
 
 
 def main() -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(prog="python -m infra.standins.mail", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="listen on this address (default: loopback)")
     parser.add_argument("--smtp-port", type=int, required=True, help="take mail at this port")
     parser.add_argument("--http-port", type=int, required=True, help="show mail at this port")
     parser.add_argument("--data", type=Path, required=True, help="keep mail in this folder")

@@ -113,10 +113,10 @@ class Session:
         await self._writer.drain()
 
 
-async def serve(port: int, *, folder: Path) -> asyncio.Server:
-    """Listen on loopback at `port`; mails go to `folder`."""
+async def serve(port: int, *, folder: Path, host: str = "127.0.0.1") -> asyncio.Server:
+    """Listen on `host` at `port`; mails go to `folder`."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await Session(reader, writer, folder=folder).run()
 
-    return await asyncio.start_server(talk, "127.0.0.1", port, limit=2**20)
+    return await asyncio.start_server(talk, host, port, limit=2**20)

@@ -117,7 +117,8 @@ def adapt() -> None:
 def main() -> None:
     """Serve until told to stop."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, required=True, help="listen on 127.0.0.1 at this port")
+    parser.add_argument("--host", default="127.0.0.1", help="listen on this address (default: loopback)")
+    parser.add_argument("--port", type=int, required=True, help="listen at this port")
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the databases")
     options = parser.parse_args()
     adapt()
@@ -125,7 +126,7 @@ def main() -> None:
     application = fakesnow.server.app
     application.debug = False
     application.router.routes.append(Route("/healthz", lambda _: PlainTextResponse("ok")))
-    uvicorn.run(application, host="127.0.0.1", port=options.port, log_level="warning", access_log=False)
+    uvicorn.run(application, host=options.host, port=options.port, log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from leandata.compute import Compute
 from leandata.datasets import dataset
+from leandata.settings import LakeAddress
 from leandata.tables import schema
 
 _FILES_A_TASK = 100
@@ -43,8 +44,10 @@ def days_of(files: Sequence[str], *, lake_url: str, as_of: date) -> pl.DataFrame
     """Cents that each customer spent on each day with an order: customer_id, ordered_on, cents."""
     if not files:
         return pl.DataFrame(schema={"customer_id": pl.Int64, "ordered_on": pl.Date, "cents": pl.Int64})
+    lake = LakeAddress.parse(lake_url)
+    options = {**lake.options, "allow_http": "true"} if lake.plain_http else lake.options
     return (
-        pl.scan_parquet([_place(lake_url, file) for file in files])
+        pl.scan_parquet([_place(lake.place, file) for file in files], storage_options=options or None)
         .filter(pl.col("ordered_on") <= as_of)
         .select("customer_id", "ordered_on", cents=(pl.col("amount_usd") * 100).cast(pl.Int64))
         .group_by("customer_id", "ordered_on")
@@ -103,8 +106,8 @@ def _typed(rows: Sequence[dict[str, Any]], *, as_of: date) -> pa.Table:
     return pa.Table.from_pylist([{name: row(found)[name] for name in names} for found in rows], schema=schema(contract))
 
 
-def _place(lake_url: str, file: str) -> str:
+def _place(lake: str, file: str) -> str:
     """Where Polars finds a file: a path on one machine, an address elsewhere."""
-    if lake_url.startswith("file://"):
-        return str(Path(lake_url.removeprefix("file://"), file))
-    return f"{lake_url.rstrip('/')}/{file}"
+    if lake.startswith("file://"):
+        return str(Path(lake.removeprefix("file://"), file))
+    return f"{lake}/{file}"
