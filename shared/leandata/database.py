@@ -57,5 +57,6 @@ def parameters(address: DatabaseAddress) -> dict[str, Any]:
         "password": address.password,
         "connect_timeout": _CONNECT_SECONDS,
         "application_name": "leandata",
+        "sslmode": "prefer" if address.nearby else "require",
         "options": options,
     }

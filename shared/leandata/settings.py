@@ -25,6 +25,7 @@ _KNOWN = frozenset(
 )  # fmt: skip
 _OF_THE_DEPLOYER = frozenset({"CACHE", "ENV", "MARKER", "PG_BIN", "PORT_BASE", "STATE"})
 _DURATION = re.compile(r"([0-9]+)(ms|s|m|h)")
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
@@ -59,6 +60,11 @@ class DatabaseAddress:
     def password(self) -> str:
         """Read from its file whenever it is asked for, so that a new one is found. Raises SettingsError."""
         return read_secret(self.password_file) if self.password_file else ""
+
+    @property
+    def nearby(self) -> bool:
+        """Whether the server is on this machine or in this cluster; the way to any other leads over TLS."""
+        return self.host in _THIS_MACHINE or self.host.endswith(".svc")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import json
 import re
 import shutil
 from pathlib import Path
@@ -120,9 +121,13 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="listen on this address (default: loopback)")
     parser.add_argument("--port", type=int, required=True, help="listen at this port")
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the databases")
+    parser.add_argument("--first", type=json.loads, default=[], metavar="JSON", help="statements to run before serving")
     options = parser.parse_args()
     adapt()
-    fakesnow.server.shared_fs = open_warehouse(options.data.resolve())
+    warehouse = fakesnow.server.shared_fs = open_warehouse(options.data.resolve())
+    connection = warehouse.connect()
+    for statement in options.first:
+        connection.cursor().execute(statement)
     application = fakesnow.server.app
     application.debug = False
     application.router.routes.append(Route("/healthz", lambda _: PlainTextResponse("ok")))

@@ -110,4 +110,4 @@ def _place(lake: str, file: str) -> str:
     """Where Polars finds a file: a path on one machine, an address elsewhere."""
     if lake.startswith("file://"):
         return str(Path(lake.removeprefix("file://"), file))
-    return f"{lake}/{file}"
+    return f"{lake.rstrip('/')}/{file}"

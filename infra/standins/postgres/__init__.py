@@ -1,0 +1,1 @@
+"""PostgreSQL in a pod: the stand-in for a managed server."""
