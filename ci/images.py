@@ -53,7 +53,7 @@ RECIPES: dict[str, Recipe] = {
     },
     "platform": Recipe(
         dockerfile="infra/images/platform/Dockerfile",
-        packages={"infra/jobs": "infra/jobs"},
+        packages={"infra/jobs": "infra/jobs", "infra/standins/shop": "infra/standins/shop"},
         locks=_LOCKS,
         modules=("leandata.database", _RENDERING),
     ),

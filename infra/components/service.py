@@ -20,7 +20,8 @@ class Program:
     `settings` are environment variables. `secret_files` maps a variable to the path of the secret it names.
     `start_after` names processes of the same service that must be healthy before this one starts. A change in
     `triggers` (a content hash, say) restarts it. `storage` maps folders that outlive the process in a cluster to
-    their size in bytes; on one machine every folder does.
+    their size in bytes; on one machine every folder does. `shared` maps folders to the process of the same owner whose
+    storage of the same name they are, to be read only.
     """
 
     manifest: ProcessManifest
@@ -31,6 +32,7 @@ class Program:
     triggers: Texts = field(default_factory=dict[str, pulumi.Input[str]])
     health: str | None = None
     storage: Mapping[str, int] = field(default_factory=dict[str, int])
+    shared: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

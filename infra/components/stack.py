@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import pulumi
 
@@ -21,6 +21,7 @@ from infra.provider import resources as machine
 from infra.provider.supervisor import marker
 from leandata.errors import SettingsError
 
+Made = TypeVar("Made")
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - in a pod; who reaches it is the network policy's business
 POD_FOLDER = "/var/lib/leandata"
 FOLDERS = {"s3": "aws", "rds": "aws", "smtp": "aws", "secretsmanager": "aws"}
@@ -55,7 +56,7 @@ class Stack:
     environment: Environment
     rendered: dict[str, tuple[Any, dict[str, Any]]] = dataclasses.field(default_factory=dict[str, Any])
     foreign: dict[str, tuple[pulumi.Output[str], str]] = dataclasses.field(default_factory=dict[str, Any])
-    _providers: dict[str, pulumi.ProviderResource] = dataclasses.field(default_factory=dict[str, Any])
+    _made: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
 
     @classmethod
     def begin(cls, name: str) -> Stack:
@@ -68,15 +69,25 @@ class Stack:
         return self.environment.substrate("service") == "kubernetes"
 
     @property
+    def promised(self) -> float:
+        """What part of the CPU that a container may use its node keeps for it."""
+        table = self.environment.file.kubernetes
+        return 1.0 if table is None else table.cpu_promised
+
+    @property
     def python(self) -> str:
         """The interpreter that runs our own code."""
         return "python" if self.in_pods else sys.executable
 
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        """What the program has one of under that name, made by `make` when it is first asked for."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
     def provider_of(self, name: str, make: Callable[[], pulumi.ProviderResource]) -> pulumi.ProviderResource:
         """The program's one provider of that name, made by `make` when it is first asked for."""
-        if name not in self._providers:
-            self._providers[name] = make()
-        return self._providers[name]
+        return self.once(f"provider {name}", make)
 
     def options(self, *, parent: pulumi.Resource | None = None, needs: list[pulumi.Resource] | None = None) -> Any:
         """Options of a resource of our own provider: its parent, what must exist before it."""

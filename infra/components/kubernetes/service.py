@@ -20,7 +20,7 @@ from infra.components.stack import Stack
 
 _LINGER = 5  # seconds that load balancers and other pods take to hear that a pod is going
 _MARGIN = 10  # seconds between the longest graceful end and the kill
-_BUSY_PERCENT = 70
+_BUSY = 0.35  # of the CPU that a pod may use: a service grows before it is slow
 _JOB_CPU, _JOB_MEMORY = "500m", 1024 * 2**20
 _RENDER_CPU, _RENDER_MEMORY = "100m", 128 * 2**20
 _RETRIES = 4
@@ -93,7 +93,12 @@ def make_job(
             volumes=[rendered_volume()] if both[0]["rendered"] else [],
         )
         inner = pods.pod(
-            [container], account=name, secrets=both[1], init=rendering(container, both[0]), restart="Never"
+            [container],
+            account=name,
+            secrets=both[1],
+            init=rendering(container, both[0]),
+            restart="Never",
+            promised=stack.promised,
         )
         return {
             "activeDeadlineSeconds": round(task.timeout),
@@ -179,6 +184,15 @@ def _template(
 ) -> dict[str, Any]:
     manifest, ports = program.manifest, naming.ports(stack.environment, program.manifest.name)
     volumes = [Volume(name=_claim(folder), path=folder, source={}) for folder in program.storage]
+    volumes += [
+        Volume(
+            name=_claim(folder),
+            path=folder,
+            source={"persistentVolumeClaim": {"claimName": f"{_claim(folder)}-{other}-0", "readOnly": True}},
+            read_only=True,
+        )
+        for folder, other in program.shared.items()
+    ]
     container = Container(
         name=manifest.name,
         image=stack.image(image_of(owner)),
@@ -197,11 +211,14 @@ def _template(
         secrets=source,
         init=rendering(container, resolved),
         grace=manifest.drain + _LINGER + _MARGIN,
+        promised=stack.promised,
         token=extra.api,
         spread=None if program.storage else {"app.kubernetes.io/name": manifest.name},
     )
     claimed = {_claim(folder) for folder in program.storage}
     spec["volumes"] = [volume for volume in spec["volumes"] if volume["name"] not in claimed]
+    if program.shared:
+        spec["affinity"] = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": _beside(program)}}
     return {"metadata": pod_metadata(stack, owner, manifest.name, resolved), "spec": spec}
 
 
@@ -264,11 +281,12 @@ def replicas(stack: Stack, owner: str) -> tuple[int, int]:
 def _elastic(stack: Stack, owner: str, process: str, *, least: int, most: int, options: pulumi.ResourceOptions) -> None:
     metadata: Any = provider.metadata(stack, process, owner=owner, process=process)
     if least < most:
+        busy = round(100 * _BUSY / stack.promised)  # percent of what is promised
         scaler: Any = {
             "maxReplicas": most,
             "metrics": [
                 {
-                    "resource": {"name": "cpu", "target": {"averageUtilization": _BUSY_PERCENT, "type": "Utilization"}},
+                    "resource": {"name": "cpu", "target": {"averageUtilization": busy, "type": "Utilization"}},
                     "type": "Resource",
                 }
             ],
@@ -282,6 +300,17 @@ def _elastic(stack: Stack, owner: str, process: str, *, least: int, most: int, o
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
     kubernetes.policy.v1.PodDisruptionBudget(process, metadata=metadata, spec=budget, opts=options)
+
+
+def _beside(program: Program) -> list[dict[str, Any]]:
+    """On the node of whose storage it reads: a volume is mounted on one node."""
+    return [
+        {
+            "labelSelector": {"matchLabels": {"app.kubernetes.io/name": other}},
+            "topologyKey": "kubernetes.io/hostname",
+        }
+        for other in sorted(set(program.shared.values()))
+    ]
 
 
 def _claim(folder: str) -> str:

@@ -12,10 +12,11 @@ from infra.components.database import Database, DatabaseServer
 from infra.components.secret import Secret
 from infra.components.service import Job, Task
 from infra.components.stack import Stack
+from infra.environment import Environment
 from infra.provider import resources as machine
 from infra.provider.postgres_binaries import find_pg_bin, unprivileged
 
-_SOURCE_NOTE = (
+SOURCE_NOTE = (
     "The sales are real: 69,659 purchases at the shop CDNOW, made in 1997 and 1998. Their dates were moved forward by"
     " whole weeks; amounts, customers and rhythm are untouched. They end on a Tuesday, so the last week is a short one."
 )
@@ -28,19 +29,9 @@ def make_server(parent: DatabaseServer, *, name: str, stack: Stack) -> tuple[mac
     cluster = machine.PostgresCluster(
         f"{name}-data", path=str(data), password_file=password.path, opts=stack.options(parent=parent)
     )
-    binaries, size, listen = find_pg_bin(), stack.environment.file.database, stack.listen("postgres")
-    settings = {
-        "listen_addresses": listen.host,
-        "max_connections": size.max_connections,
-        "shared_buffers": f"{size.shared_buffers // 2**20}MB",
-        "unix_socket_directories": "",
-        "max_wal_size": "512MB",
-        "jit": "off",
-        "wal_compression": "on",
-        "timezone": "UTC",
-        "log_timezone": "UTC",
-    }
-    options = [part for key, value in sorted(settings.items()) for part in ("-c", f"{key}={value}")]
+    binaries, listen = find_pg_bin(), stack.listen("postgres")
+    settings = [f"listen_addresses={listen.host}", *server_settings(stack.environment)]
+    options = [part for setting in settings for part in ("-c", setting)]
     process = machine.Process(
         "postgres",
         command=[
@@ -60,6 +51,22 @@ def make_server(parent: DatabaseServer, *, name: str, stack: Stack) -> tuple[mac
     )
     server = machine.Server(host=listen.host, port=listen.port, user="postgres", password_file=password.path)
     return server, process
+
+
+def server_settings(environment: Environment) -> list[str]:
+    """What a server of ours is told, as NAME=VALUE, sorted."""
+    size = environment.file.database
+    settings = {
+        "jit": "off",
+        "log_timezone": "UTC",
+        "max_connections": size.max_connections,
+        "max_wal_size": "512MB",
+        "shared_buffers": f"{size.shared_buffers // 2**20}MB",
+        "timezone": "UTC",
+        "unix_socket_directories": "",
+        "wal_compression": "on",
+    }
+    return [f"{name}={value}" for name, value in settings.items()]
 
 
 def make_database(
@@ -123,7 +130,7 @@ def make_shop(
     )
     del seeded
     replica = shop.reader("shop_replica", schema="public", statement_timeout=source.statement_timeout)
-    return replica, _SOURCE_NOTE
+    return replica, SOURCE_NOTE
 
 
 def _role(

@@ -10,7 +10,7 @@ from infra.components.manifest import ProcessManifest
 from infra.components.service import Program, Service
 from infra.components.stack import Stack
 
-_MANIFEST = {
+MANIFEST = {
     "name": "mail",
     "health": "/healthz",
     "ready": "",
@@ -24,7 +24,7 @@ _MANIFEST = {
 def make(parent: pulumi.Resource, *, stack: Stack) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
     """The catcher's process; where programs send mail to, and where people read it."""
     smtp, web = stack.listen("mail"), stack.listen("mail-web")
-    manifest = ProcessManifest.model_validate(_MANIFEST)
+    manifest = ProcessManifest.model_validate(MANIFEST)
     command = [
         *(stack.python, "-m", "infra.standins.mail", "--data", stack.folder("mail")),
         *("--smtp-port", str(smtp.port), "--http-port", str(web.port)),

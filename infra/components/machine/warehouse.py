@@ -13,7 +13,7 @@ from infra.components.stack import Stack
 from infra.components.warehouse import DatabaseLayout
 from infra.provider import resources as machine
 
-_MANIFEST = {
+MANIFEST = {
     "name": "warehouse",
     "health": "/healthz",
     "ready": "",
@@ -30,7 +30,7 @@ def make(
     """The process, then databases, schemas, file formats and stages; the address, known when all of it is there."""
     listen = stack.listen("warehouse")
     standin = stack.environment.root / "infra" / "standins" / "snowflake"
-    manifest = ProcessManifest.model_validate(_MANIFEST)
+    manifest = ProcessManifest.model_validate(MANIFEST)
     program = Program(
         manifest=manifest,
         command=[

@@ -115,6 +115,13 @@ def adapt() -> None:
     fakesnow.cursor.transforms.numeric_agg_implicit_cast = lambda expression: expression
 
 
+def lay_out(warehouse: instance.FakeSnow, statements: list[str]) -> None:
+    """Run the statements in order, before anybody can connect. Raises the connector's error for one that fails."""
+    with warehouse.connect() as connection:
+        for statement in statements:
+            connection.cursor().execute(statement)
+
+
 def main() -> None:
     """Serve until told to stop."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
