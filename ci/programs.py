@@ -217,7 +217,7 @@ def main() -> None:
 
 
 def _all(environment: str) -> dict[str, Any]:
-    stacks = discover(Path.cwd(), environment)
+    stacks = discover(Path.cwd(), environment) | discover(Path.cwd(), environment, by_hand=True)
     found: dict[str, Program] = {}
     with contextlib.redirect_stdout(sys.stderr):  # what a program prints is not our answer
         for name in order(stacks):

@@ -17,11 +17,12 @@ from infra.policy.graph import Graph, Object, Resource, document, items, mapping
 from infra.policy.rule import Case, Check, Hit, Rule
 
 CIS = "CIS AWS Foundations"
+POLICY = "aws:iam/policy:Policy"
 ROLE = "aws:iam/role:Role"
 # Where the documents lie that give rights to an identity: type and property.
 _RIGHTS = {
     "aws:iam/groupPolicy:GroupPolicy": "policy",
-    "aws:iam/policy:Policy": "policy",
+    POLICY: "policy",
     "aws:iam/rolePolicy:RolePolicy": "policy",
     "aws:iam/userPolicy:UserPolicy": "policy",
 }
@@ -121,10 +122,13 @@ class Document:
 
 
 def rights(graph: Graph) -> Iterator[Document]:
-    """Every document that gives rights to an identity."""
+    """Every document that gives rights to an identity. A permissions boundary gives none: it says what is the most."""
+    bounds = {str(one.properties.get("permissionsBoundary")).rpartition("/")[2] for one in graph.every(ROLE)}
+    attached = {str(one.properties.get("policyArn")).rpartition("/")[2] for one in graph.every(*_ATTACHMENTS)}
     for type_, path in _RIGHTS.items():
         for one in graph.every(type_):
-            yield Document(resource=one, property=path, body=document(one.properties.get(path)))
+            if type_ != POLICY or one.properties.get("name") not in bounds - attached:
+                yield Document(resource=one, property=path, body=document(one.properties.get(path)))
     for one in graph.every(ROLE):
         for inline in objects(one.properties, "inlinePolicies"):
             yield Document(resource=one, property="inlinePolicies", body=document(inline.get("policy")))
@@ -170,7 +174,7 @@ def escalations(statement: Object) -> list[str]:
     """The actions that a statement allows and that lead to more rights, sorted; by wildcards as well.
 
     Passing or taking a role is none where the roles are named, nor is an action on IAM that holds only inside a
-    permissions boundary, nor one on named resources of other services.
+    permissions boundary or on what bears our tag, nor one on named or tagged resources of other services.
     """
     patterns = [str(action).lower() for action in items(statement, "Action")]
     found = [one for one in sorted(ESCALATION) if any(fnmatchcase(one.lower(), pattern) for pattern in patterns)]
@@ -178,13 +182,14 @@ def escalations(statement: Object) -> list[str]:
     conditions = json.dumps(statement.get("Condition", {})).lower()
     bounded = "iam:permissionsboundary" in conditions
     passed = "iam:passedtoservice" in conditions
+    tagged = "aws:resourcetag/" in conditions
 
     def harmless(action: str) -> bool:
         if action == "iam:PassRole":
             return named and passed
         if action.startswith("iam:"):
-            return named and bounded
-        return named or (action == "kms:CreateGrant" and "kms:grantisforawsresource" in conditions)
+            return named and (bounded or tagged)
+        return named or tagged or (action == "kms:CreateGrant" and "kms:grantisforawsresource" in conditions)
 
     return [action for action in found if not harmless(action)]
 

@@ -1,0 +1,1 @@
+"""What must be in an account before anything can be deployed into it."""
