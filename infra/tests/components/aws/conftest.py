@@ -32,6 +32,12 @@ Run = Callable[..., Program]
 
 
 @pytest.fixture(scope="session")
+def ground() -> dict[str, dict[str, Any]]:
+    """The outputs of the stacks that everything on AWS stands on."""
+    return GROUND
+
+
+@pytest.fixture(scope="session")
 def run() -> Run:
     """Run a function that declares; what it declares in `environment`, as part of the stack of that name."""
 
