@@ -24,6 +24,7 @@ from leandata.errors import SettingsError
 Made = TypeVar("Made")
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - in a pod; who reaches it is the network policy's business
 POD_FOLDER = "/var/lib/leandata"
+Shared = TypeVar("Shared")
 FOLDERS = {"s3": "aws", "rds": "aws", "smtp": "aws", "secretsmanager": "aws"}
 
 
@@ -168,6 +169,10 @@ class StackOutputs:
     @classmethod
     def of(cls, stack: Stack) -> Self:
         """The outputs as another program sees them; unknown in a preview while the stack was never deployed."""
+        return stack.once(f"outputs {cls.STACK}", lambda: cls._read(stack))
+
+    @classmethod
+    def _read(cls, stack: Stack) -> Self:
         environment = stack.environment
         names = [field.name for field in dataclasses.fields(cls)]
         if pulumi.runtime.is_dry_run() and not deployed(environment, cls.STACK):

@@ -13,11 +13,13 @@ class Kubernetes(Part):
     """`prefix` starts every namespace's name; `registry` is where images lie when not in ECR.
 
     `replicas` caps how many pods of a service run at least, `replicas_at_most` how far it may grow: what its manifest
-    asks for is never exceeded.
+    asks for is never exceeded. `cpu_promised` is what part of the CPU that a container may use its node keeps for it:
+    little where one small node holds everything.
     """
 
     prefix: str = Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,20}-)?)?$")
     registry: str = ""
+    cpu_promised: float = Field(default=0.5, gt=0, le=1)
     replicas: int = Field(ge=1, le=50)
     replicas_at_most: int = Field(ge=1, le=200)
 

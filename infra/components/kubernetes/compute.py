@@ -143,7 +143,13 @@ def _scheduler(stack: Stack, side: Side) -> dict[str, Any]:
         ports=[comm.port, page.port],
         probes=pods.probes(port=page.port, health="/health", ready="/health", start=side.manifest.start_timeout),
     )
-    made = pods.pod([container], account=SCHEDULER, secrets=side.secrets, grace=side.manifest.drain + _MARGIN)
+    made = pods.pod(
+        [container],
+        account=SCHEDULER,
+        secrets=side.secrets,
+        grace=side.manifest.drain + _MARGIN,
+        promised=stack.promised,
+    )
     return by_name(made, {comm.port: _COMM, page.port: _HTTP})
 
 
@@ -178,6 +184,7 @@ def _worker(stack: Stack, side: Side) -> dict[str, Any]:
         account=WORKER,
         secrets=side.secrets,
         grace=side.manifest.drain + _MARGIN,
+        promised=stack.promised,
         spread={"app.kubernetes.io/name": WORKER},
     )
     return by_name(made, {port.port: _COMM, _HEALTH_PORT: _HTTP})

@@ -52,13 +52,15 @@ def pod(
     secrets: Mapping[str, Any],
     init: Sequence[Container] = (),
     grace: float = 30.0,
+    promised: float = 0.5,
     token: bool = False,
     restart: str = "Always",
     spread: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """A pod's spec. `secrets` is the source of the one volume with the secrets it names, {} when it names none.
 
-    `grace` is seconds; `token` mounts the service account's token; `spread` are the labels to spread over hosts by.
+    `grace` is seconds; `promised` is what part of the CPU that a container may use its node keeps for it; `token`
+    mounts the service account's token; `spread` are the labels to spread over hosts by.
     """
     everything = [*init, *containers]
     volumes = {volume.name: volume.source for one in everything for volume in one.volumes}
@@ -66,7 +68,7 @@ def pod(
     volumes["tmp"] = {"emptyDir": {"sizeLimit": f"{max(one.scratch for one in everything)}"}}
     spec: dict[str, Any] = {
         "automountServiceAccountToken": token,
-        "containers": [_container(one, secrets=bool(secrets)) for one in containers],
+        "containers": [_container(one, secrets=bool(secrets), promised=promised) for one in containers],
         "enableServiceLinks": False,
         "restartPolicy": restart,
         "securityContext": {
@@ -81,7 +83,7 @@ def pod(
         "volumes": [{"name": name, **source} for name, source in sorted(volumes.items())],
     }
     if init:
-        spec["initContainers"] = [_container(one, secrets=bool(secrets)) for one in init]
+        spec["initContainers"] = [_container(one, secrets=bool(secrets), promised=promised) for one in init]
     if spread:
         spec["topologySpreadConstraints"] = [
             {
@@ -123,7 +125,7 @@ def probes(*, port: int, health: str, ready: str, start: float) -> dict[str, Any
     }
 
 
-def _container(one: Container, *, secrets: bool) -> dict[str, Any]:
+def _container(one: Container, *, secrets: bool, promised: float) -> dict[str, Any]:
     mounts: list[dict[str, Any]] = [{"mountPath": "/tmp", "name": "tmp"}]  # noqa: S108 - the pod's own
     mounts += [{"mountPath": SECRETS, "name": "secrets", "readOnly": True}] if secrets else []
     mounts += [
@@ -138,7 +140,11 @@ def _container(one: Container, *, secrets: bool) -> dict[str, Any]:
         "name": one.name,
         "resources": {
             "limits": {"cpu": one.cpu, "ephemeral-storage": str(one.scratch), "memory": str(one.memory)},
-            "requests": {"cpu": _half(one.cpu), "ephemeral-storage": _MOUNTED_BYTES, "memory": str(one.memory)},
+            "requests": {
+                "cpu": _part(one.cpu, promised),
+                "ephemeral-storage": _MOUNTED_BYTES,
+                "memory": str(one.memory),
+            },
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -158,7 +164,6 @@ def _container(one: Container, *, secrets: bool) -> dict[str, Any]:
     return made
 
 
-def _half(cpu: str) -> str:
-    """Half of what a container may use at most is what it is promised."""
+def _part(cpu: str, promised: float) -> str:
     milli = int(cpu.removesuffix("m")) if cpu.endswith("m") else round(float(cpu) * 1000)
-    return f"{max(10, milli // 2)}m"
+    return f"{max(10, round(milli * promised))}m"

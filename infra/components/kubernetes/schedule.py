@@ -54,6 +54,7 @@ def make_schedule(
             secrets=both[1],
             init=service.rendering(container, both[0]),
             restart="Never",
+            promised=stack.promised,
             token=api,
         )
         job = {

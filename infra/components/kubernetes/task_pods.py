@@ -75,6 +75,7 @@ def template(
         init=service.rendering(container, resolved),
         grace=manifest.drain,
         restart="Never",
+        promised=stack.promised,
     )
     del spec["containers"][0]["command"]  # the work comes as arguments, which take the place of the image's command
     spec["activeDeadlineSeconds"] = round(manifest.drain) + _START
