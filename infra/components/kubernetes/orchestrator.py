@@ -28,6 +28,7 @@ API, PROCESSOR, SCHEDULER, TASK, TRIGGERER = (
 )  # fmt: skip
 CLEANUP, CLEAN = "airflow-cleanup-pods", "airflow-db-clean"
 LOGS = "airflow-logs"
+_CONNECTION = "airflow-database"
 _HOME, _KEPT_LOGS = "/tmp/airflow", "/var/lib/leandata/airflow-logs"  # noqa: S108 - the pod's own
 _LOG_BYTES = 2 * 2**30
 _KEPT_DAYS = 90  # of runs in the metadata database
@@ -40,8 +41,8 @@ _FAILURE = ("AIRFLOW_URL", "ENVIRONMENT", "LOG", "MAIL", "OWNER_MAIL", "SERVICE"
 """What is needed to tell the owner of a task whose pod died: the DAG processor does that."""
 _EVERYWHERE: Mapping[str, str] = {
     "AIRFLOW_HOME": _HOME,
+    "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # by this name a process is asked for its heartbeat
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
 }
 _CONTROL: Mapping[str, str] = {
@@ -55,6 +56,7 @@ _CONTROL: Mapping[str, str] = {
     "AIRFLOW__KUBERNETES_EXECUTOR__WORKER_PODS_CREATION_BATCH_SIZE": "8",
     "AIRFLOW__LOGGING__DAG_PROCESSOR_LOG_TARGET": "stdout",
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "True",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "90",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "1800",
 }
@@ -169,8 +171,9 @@ def _processes(
     )
     mounted = [task_pods.mounted()]
     run(SCHEDULER, ["scheduler", "--skip-serve-logs"], Extra(api=True, data=False, volumes=mounted), after=[server])
-    run(PROCESSOR, ["dag-processor"], Extra(data=False, probes=_checked("DagProcessorJob", manifest, PROCESSOR)))
-    checked = _checked("TriggererJob", manifest, TRIGGERER)
+    checked = _checked("DagProcessorJob", start=manifest.one(PROCESSOR).start_timeout)
+    run(PROCESSOR, ["dag-processor"], Extra(data=False, probes=checked))
+    checked = _checked("TriggererJob", start=manifest.one(TRIGGERER).start_timeout)
     run(TRIGGERER, ["triggerer", "--skip-serve-logs"], Extra(data=False, probes=checked, volumes=logs.volumes))
 
 
@@ -237,7 +240,7 @@ def _secrets(
     )
     secured = "?sslmode=require" if stack.environment.substrate("database") == "rds" else ""
     connection = RenderedSecret(
-        "airflow-database",
+        _CONNECTION,
         stack=stack,
         template=pulumi.Output.from_input(server).apply(
             lambda address: f"postgresql+psycopg://airflow:{{password}}@{server_of(address)}/airflow{secured}"
@@ -283,15 +286,14 @@ def _airflow(*arguments: str) -> list[str]:
     return ["python", "-m", "airflow", *arguments]
 
 
-def _checked(job: str, manifest: ServiceManifest, process: str) -> dict[str, Any]:
-    """Probes of a process that listens nowhere: Airflow's own look at its heartbeat, seldom: one costs 3 s of CPU."""
-    command = ["env", "AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR", *_airflow("jobs", "check", "--job-type", job, "--local")]
-    asked = {"exec": {"command": command}, "timeoutSeconds": 45}
-    start = round(manifest.one(process).start_timeout / 20)
+def _checked(job: str, *, start: float) -> dict[str, Any]:
+    """Probes of a process that listens nowhere: it is asked when its heart last beat. `start` is in seconds."""
+    command = ["python", "-m", "pipelines.heartbeat", job, f"{pods.RENDERED}/{_CONNECTION}"]
+    asked = {"exec": {"command": command}, "timeoutSeconds": 20}
     return {
-        "livenessProbe": {**asked, "failureThreshold": 3, "periodSeconds": 180},
-        "readinessProbe": {**asked, "failureThreshold": 2, "periodSeconds": 120},
-        "startupProbe": {**asked, "failureThreshold": max(3, start), "periodSeconds": 20},
+        "livenessProbe": {**asked, "failureThreshold": 4, "periodSeconds": 60},
+        "readinessProbe": {**asked, "failureThreshold": 2, "periodSeconds": 30},
+        "startupProbe": {**asked, "failureThreshold": max(3, round(start / 10)), "periodSeconds": 10},
     }
 
 
