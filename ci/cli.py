@@ -51,6 +51,11 @@ VERBS: dict[str, Verb] = {
             Option(flag="--out", metavar="FILE", help="write the figures there as JSON"),
         ),
     ),
+    "bootstrap": Verb(
+        done_by="ci.verbs.bootstrap:bootstrap",
+        help="make what an account needs before anything is deployed into it: once, by a person",
+        options=(Option(flag="--dry", switch=True, help="show what would be done, do nothing"),),
+    ),
     "check": Verb(done_by="ci.verbs.check:check", help="style, types, arrows, budgets: everything but running it"),
     "deploy": Verb(
         done_by="ci.verbs.deploy:deploy",

@@ -21,10 +21,11 @@ from ci.command import Command
 from ci.events import Log
 from ci.graph import StackInfo
 from ci.locks import hold
-from infra.components.naming import state_bucket
+from infra.components.naming import StateBucket, state_bucket
 from infra.environment import Environment
 from leandata.errors import LeandataError
 
+_DEPLOYMENT = 3  # the form of what `pulumi stack export` writes
 _HISTORY_KEPT = 20
 
 
@@ -38,21 +39,30 @@ class EngineError(LeandataError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Engine:
-    """The engine of one environment: `pulumi` is the CLI, `provider_port` where our provider listens (0 = on PATH)."""
+    """The engine of one environment: `pulumi` is the CLI, `provider_port` where our provider listens (0 = on PATH).
+
+    With `local` state lies in a folder of its own, even where the environment has a bucket: before there is one.
+    """
 
     environment: Environment
     pulumi: Path
     provider_port: int = 0
+    local: bool = False
 
     @property
     def folder(self) -> Path:
-        return self.environment.state / "engine"
+        return self.environment.state / ("bootstrap" if self.local else "engine")
+
+    @property
+    def bucket(self) -> StateBucket | None:
+        """Where state lies in the environment's account; None where it lies in the folder."""
+        return None if self.local else state_bucket(self.environment)
 
     @property
     def backend(self) -> str:
         """Where state is kept: a folder, or the bucket that the bootstrap made in the environment's account."""
-        if (bucket := state_bucket(self.environment)) is not None:
-            return bucket.url
+        if self.bucket is not None:
+            return self.bucket.url
         # Without metadata=skip each file has a sidecar that is not written atomically: a kill at that moment leaves it
         # empty, and the stack cannot be opened any more ("failed to load checkpoint: EOF").
         return f"file://{self.folder / 'backend'}?metadata=skip"
@@ -60,8 +70,7 @@ class Engine:
     @property
     def secrets_provider(self) -> str:
         """What encrypts the secrets in the state: the bootstrap's key, or a passphrase."""
-        bucket = state_bucket(self.environment)
-        return bucket.secrets_provider if bucket is not None else "passphrase"
+        return self.bucket.secrets_provider if self.bucket is not None else "passphrase"
 
     def prepare(self) -> None:
         """Make the backend's folders and the passphrase, once."""
@@ -114,11 +123,32 @@ class Engine:
         self.prepare()
         return OpenStack(engine=self, info=info, inner=self._select(info, lock=None))
 
+    def exported(self, info: StackInfo) -> dict[str, Any]:
+        """The stack's state as its backend has it, empty when there is no such stack. Raises LeandataError."""
+        self.prepare()
+        workspace = self._workspace(info, lock=None)
+        with _told(info):
+            known = self._exists(workspace, info)
+            return dict(workspace.export_stack(self.environment.name).deployment or {}) if known else {}
+
+    def imported(self, info: StackInfo, state: dict[str, Any]) -> None:
+        """Make `state` that of the stack, all of it or nothing. Raises LeandataError."""
+        self.prepare()
+        with _told(info):
+            stack = self._select(info, lock=None)
+            stack.import_stack(auto.Deployment(version=_DEPLOYMENT, deployment=state))
+
     def _select(self, info: StackInfo, *, lock: int | None) -> auto.Stack:
+        workspace = self._workspace(info, lock=lock)
+        if not self._exists(workspace, info):
+            workspace.create_stack(self.environment.name)
+        return _Lean.existing(self.environment.name, workspace)
+
+    def _workspace(self, info: StackInfo, *, lock: int | None) -> auto.LocalWorkspace:
         work = self.folder / "work" / info.name
         work.mkdir(parents=True, exist_ok=True)
         backend = auto.ProjectBackend(url=self.backend)
-        workspace = auto.LocalWorkspace(
+        return auto.LocalWorkspace(
             work_dir=str(work),
             pulumi_home=str(self.folder / "home"),
             program=_program(info),
@@ -127,12 +157,9 @@ class Engine:
             project_settings=auto.ProjectSettings(name=info.name, runtime="python", backend=backend),
             pulumi_command=Command(self.pulumi, lock=lock),
         )
-        if not self._exists(workspace, info):
-            workspace.create_stack(self.environment.name)
-        return _Lean.existing(self.environment.name, workspace)
 
     def _exists(self, workspace: auto.LocalWorkspace, info: StackInfo) -> bool:
-        if state_bucket(self.environment) is None:
+        if self.bucket is None:
             return self.checkpoint(info.name).exists()
         return any(found.name == self.environment.name for found in workspace.list_stacks())
 
@@ -167,7 +194,7 @@ class OpenStack:
     def recover(self) -> None:
         """Clear what a killed deployment left. We hold the lock, so nobody of that deployment is alive."""
         environment = self.engine.environment
-        if state_bucket(environment) is not None:
+        if self.engine.bucket is not None:
             return  # others may deploy from elsewhere: a lock in the bucket is theirs until its owner gives it up
         folder = self.engine.folder / "backend" / ".pulumi" / "locks" / "organization" / self.info.name
         for stale in (folder / environment.name).glob("*.json"):
@@ -218,6 +245,15 @@ def _program(info: StackInfo) -> Callable[[], None]:
         importlib.import_module(info.module).program()
 
     return program
+
+
+@contextmanager
+def _told(info: StackInfo) -> Generator[None]:
+    """A failure of the CLI as one line."""
+    try:
+        yield
+    except auto.errors.CommandError as error:
+        raise EngineError(f"the state of {info.name}: {reason(str(error))}", problems=[]) from None
 
 
 def _commit() -> str:
