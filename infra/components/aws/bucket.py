@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pulumi
 import pulumi_aws as aws
@@ -14,6 +15,7 @@ from infra.components.stack import Stack
 
 _ABANDONED_DAYS = 7
 Rule = aws.s3.BucketLifecycleConfigurationRuleArgs
+Move = aws.s3.BucketLifecycleConfigurationRuleTransitionArgs
 
 
 def make_bucket(
@@ -27,6 +29,7 @@ def make_bucket(
     rule: Rule,
     key: pulumi.Input[str] | None = None,
     logs_to: aws.s3.Bucket | None = None,
+    needs: list[pulumi.Resource] | None = None,
 ) -> aws.s3.Bucket:
     """The bucket named `bucket`, holding data of the class `data` and lived in by the lifecycle `rule`.
 
@@ -38,7 +41,7 @@ def make_bucket(
         bucket=bucket,
         force_destroy=False,
         tags={**naming.tags(stack.environment, stack=stack.name), "data": data},
-        opts=provider.options(stack, parent=parent, protect=True),
+        opts=provider.options(stack, parent=parent, needs=needs, protect=True),
     )
     _close(made, name, stack=stack, policy=policy)
     _encrypt(made, name, stack=stack, key=key)
@@ -54,8 +57,13 @@ def make_bucket(
     return made
 
 
-def lives(*, old_days: int, days: int | None = None, newest: int | None = None) -> Rule:
-    """How long files live: `days` (None: for ever), old versions `old_days`, of which the `newest` stay."""
+def lives(
+    *, old_days: int, days: int | None = None, newest: int | None = None, moves: Mapping[str, int] | None = None
+) -> Rule:
+    """How long files live: `days` (None: for ever), old versions `old_days`, of which the `newest` stay.
+
+    `moves` are the days after which they go to a cheaper class.
+    """
     abandoned = aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
         days_after_initiation=_ABANDONED_DAYS
     )
@@ -69,6 +77,7 @@ def lives(*, old_days: int, days: int | None = None, newest: int | None = None) 
         abort_incomplete_multipart_upload=abandoned,
         expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days) if days else None,
         noncurrent_version_expiration=old,
+        transitions=[Move(days=day, storage_class=name) for name, day in (moves or {}).items()],
     )
 
 
