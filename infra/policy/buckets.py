@@ -10,6 +10,7 @@ from infra.policy.graph import Graph, Object, Resource, at, document, items, map
 from infra.policy.rule import Case, Check, Hit, Rule, Severity
 
 BUCKET = "aws:s3/bucket:Bucket"
+LOGGING = "aws:s3/bucketLogging:BucketLogging"
 S3 = "Security Hub S3"
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 _ACLS = ("aws:s3/bucketAcl:BucketAcl", "aws:s3/bucketObjectAcl:BucketObjectAcl", "aws:s3/bucketAclV2:BucketAclV2")
@@ -79,14 +80,29 @@ def _tls_new(properties: Object) -> str:
     return "" if _refuses(policy, "NumericLessThan", "s3:TlsVersion", ["1.2", "1.3"]) else "old TLS is not refused"
 
 
-def _encrypted(properties: Object) -> str:
-    for rule in objects(properties, "rules"):
+def _encrypted(graph: Graph) -> Iterator[Hit]:
+    """Amazon's log delivery can write only to a bucket that is encrypted by S3's own key."""
+    type_ = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+    targets = _log_targets(graph)
+    for bucket in graph.every(BUCKET):
+        found = list(graph.beside(bucket, type_, "bucket"))
+        if not found:
+            yield Hit(resource=bucket, property="rules", said="not encrypted by a key of ours")
+        for one in found:
+            if said := _key(one.properties, for_logs=bool(names(bucket) & targets)):
+                yield Hit(resource=one, property="rules", said=said)
+
+
+def _key(properties: Object, *, for_logs: bool) -> str:
+    for rule in items(properties, "rules"):
         default = mapping(rule, "applyServerSideEncryptionByDefault")
+        if for_logs and default.get("sseAlgorithm") == "AES256":
+            continue
         if default.get("sseAlgorithm") not in ("aws:kms", "aws:kms:dsse") or not default.get("kmsMasterKeyId"):
             return "not by a key of ours"
-        if not true(rule.get("bucketKeyEnabled")):
+        if not true(at(rule, "bucketKeyEnabled")):
             return "no bucket key: every object costs a call"
-    return "" if objects(properties, "rules") else "no rule"
+    return "" if items(properties, "rules") else "no rule"
 
 
 def _versioned(properties: Object) -> str:
@@ -106,12 +122,15 @@ def _owned(properties: Object) -> str:
     return "" if at(properties, "rule.objectOwnership") == "BucketOwnerEnforced" else "ACLs count"
 
 
+def _log_targets(graph: Graph) -> set[str]:
+    return {str(one.properties.get("targetBucket")) for one in graph.every(LOGGING)}
+
+
 def _logged(graph: Graph) -> Iterator[Hit]:
     """Each bucket's requests are written down, in a bucket that takes no logs of its own."""
-    type_ = "aws:s3/bucketLogging:BucketLogging"
-    targets = {str(one.properties.get("targetBucket")) for one in graph.every(type_)}
+    targets = _log_targets(graph)
     for bucket in graph.every(BUCKET):
-        if not names(bucket) & targets and not any(graph.beside(bucket, type_, "bucket")):
+        if not names(bucket) & targets and not any(graph.beside(bucket, LOGGING, "bucket")):
             yield Hit(resource=bucket, property="logging", said="no BucketLogging")
 
 
@@ -188,7 +207,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "bucket-key", "Buckets are encrypted by a key of ours, with a bucket key",
-        _buckets("rules", "BucketServerSideEncryptionConfiguration", _encrypted),
+        _encrypted,
         "Set sseAlgorithm aws:kms, kmsMasterKeyId and bucketKeyEnabled", source=f"{S3}.17",
         reason="Whoever may read the bucket reads the data, whatever the key's policy says",
         good=_beside("BucketServerSideEncryptionConfiguration", {"rules": [_KMS]}),

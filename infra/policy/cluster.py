@@ -22,6 +22,8 @@ _CLUSTER_WIDE = frozenset(
         "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
     }
 )  # fmt: skip
+# What EKS reads from just there: https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html
+_ASKED_FOR = frozenset({("ConfigMap", "kube-system", "amazon-vpc-cni")})
 # Verbs, and resources, by which an account comes to more than it was given.
 _STRONG_VERBS = frozenset({"bind", "escalate", "impersonate"})
 _STRONG_RESOURCES = frozenset({"nodes/proxy", "pods/attach", "pods/ephemeralcontainers", "serviceaccounts/token"})
@@ -98,6 +100,8 @@ def _open_networks(graph: Graph) -> Iterator[Hit]:
 def _homeless(graph: Graph) -> Iterator[Hit]:
     for one in graph.of_package("kubernetes"):
         kind = one.type.rpartition(":")[2]
+        if (kind, namespace(one), called(one)) in _ASKED_FOR:
+            continue
         if kind not in _CLUSTER_WIDE and namespace(one) in ("", "default", "kube-system", "kube-public"):
             yield Hit(resource=one, property="metadata.namespace", said=namespace(one) or "missing")
 

@@ -42,18 +42,25 @@ class Program(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """What rules know of the environment: its name, whether its data matters, whether it has a registry."""
+    """What rules know of the environment: its name, whether it is the one that counts, whether it has a registry.
+
+    Where it is `protected`, what holds data is not deleted by any deployment; production always is.
+    """
 
     name: str = "prod"
     production: bool = True
     registry: bool = True
+    protected: bool = True
 
     @classmethod
     def of(cls, environment: Environment) -> Setting:
         """The setting of an environment, from its file."""
         table = environment.file.kubernetes
         registry = environment.has("aws") or bool(table and table.registry)
-        return cls(name=environment.name, production=environment.name == "prod", registry=registry)
+        production = environment.name == "prod"
+        aws = environment.file.aws
+        protected = production or bool(aws and aws.protected)
+        return cls(name=environment.name, production=production, registry=registry, protected=protected)
 
 
 PRODUCTION = Setting()

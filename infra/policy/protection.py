@@ -65,14 +65,14 @@ def _tags(graph: Graph) -> Iterator[Hit]:
 
 
 def _protected(graph: Graph) -> Iterator[Hit]:
-    for one in graph.resources if graph.setting.production else ():
+    for one in graph.resources if graph.setting.protected else ():
         if one.type in STATEFUL and not one.protect:
             yield Hit(resource=one, property="protect", said="not true")
 
 
 def _deletion(graph: Graph) -> Iterator[Hit]:
     types = ("aws:rds/instance:Instance", "aws:rds/cluster:Cluster", "aws:eks/cluster:Cluster")
-    for one in graph.every(*types) if graph.setting.production else ():
+    for one in graph.every(*types) if graph.setting.protected else ():
         if not true(one.properties.get("deletionProtection")):
             yield Hit(resource=one, property="deletionProtection", said="not true")
 
@@ -80,7 +80,7 @@ def _deletion(graph: Graph) -> Iterator[Hit]:
 def _forced(graph: Graph) -> Iterator[Hit]:
     for one in graph.every("aws:s3/bucket:Bucket", "aws:ecr/repository:Repository"):
         for key in ("forceDelete", "forceDestroy"):
-            if true(one.properties.get(key)) and graph.setting.production:
+            if true(one.properties.get(key)) and graph.setting.protected:
                 yield Hit(resource=one, property=key, said="it is deleted with all that lies in it")
 
 

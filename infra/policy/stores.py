@@ -48,7 +48,7 @@ def _kept(properties: Object, setting: Setting) -> Iterator[tuple[str, str]]:
     days = number(properties.get("backupRetentionPeriod"))
     if days < (_RETENTION if setting.production else 1):
         yield "backupRetentionPeriod", f"{days} days"
-    if setting.production and (
+    if setting.protected and (
         true(properties.get("skipFinalSnapshot")) or not properties.get("finalSnapshotIdentifier")
     ):
         yield "finalSnapshotIdentifier", "no last snapshot"

@@ -237,7 +237,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "pods-tag", "On the node, too, images have a tag that says which they are", _digests,
         "Build it: python -m ci images --env ENV",
-        reason="latest is whatever was built last", setting=Setting(name="cluster", production=False, registry=False),
+        reason="latest is whatever was built last", setting=Setting(name="cluster", registry=False),
         good=(deployment(None, {"image": "leandata/it:0123456789ab"}),),
         bad=(deployment(None, {"image": "leandata/it:latest"}),),
     ),

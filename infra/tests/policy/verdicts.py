@@ -5,8 +5,8 @@ from __future__ import annotations
 from infra.policy import RULES
 from infra.policy.graph import PRODUCTION, Graph, Resource, Setting
 
-DEV = Setting(name="dev", production=False)
-CLUSTER = Setting(name="cluster", production=False, registry=False)
+DEV = Setting(name="dev", production=False, protected=False)
+CLUSTER = Setting(name="cluster", production=False, registry=False, protected=False)
 
 
 def hits(rule: str, *resources: Resource, setting: Setting = PRODUCTION) -> list[tuple[str, str, str]]:
