@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.components import naming
-from infra.components.aws import documents, provider, watch
+from infra.components.aws import documents, provider, rights, watch
 from infra.components.aws.place import place_of, table
 from infra.components.aws.watch import Watch
 from infra.components.stack import Stack
@@ -25,7 +25,8 @@ _CLUSTER_POLICIES = (
     "AmazonEKSNetworkingPolicy",
 )  # fmt: skip
 _NODE_POLICIES = ("AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodeMinimalPolicy")
-_ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+_ACCESS = "arn:aws:eks::aws:cluster-access-policy/"
+_ADMIN, _VIEW = f"{_ACCESS}AmazonEKSClusterAdminPolicy", f"{_ACCESS}AmazonEKSViewPolicy"
 _TOKEN = "client.authentication.k8s.io/v1beta1"  # noqa: S105 - the version of an interface
 _WATCHED = (
     Watch(
@@ -49,8 +50,10 @@ def make_cluster(parent: pulumi.Resource, *, stack: Stack) -> tuple[pulumi.Outpu
     nodes, more = _role(parent, stack, "nodes", trust=documents.trust("ec2.amazonaws.com"), policies=_NODE_POLICIES)
     made = _cluster(parent, stack, control=control, nodes=nodes, needs=[*attached, *more])
     for number, admin in enumerate(table(environment).cluster.admins):
-        _admit(made, stack, f"admin-{number}", principal=admin)
-    _admit(made, stack, "deploy", principal=deployer(environment))
+        _admit(made, stack, f"admin-{number}", principal=admin, policy=_ADMIN)
+    for role in rights.ROLES:
+        policy = _ADMIN if role == "deploy" else _VIEW
+        _admit(made, stack, role, principal=rights.role_arn(environment, role), policy=policy)
     _addons(made, stack)
     dimensions = {"ClusterName": name}
     watch.make_alarms(made, stack=stack, namespace="ContainerInsights", dimensions=dimensions, watched=_WATCHED)
@@ -80,11 +83,6 @@ def kubeconfig(environment: Environment, *, endpoint: str, authority: str) -> st
         },
         sort_keys=True,
     )
-
-
-def deployer(environment: Environment) -> str:
-    """The ARN of the role that deployments take, made by the bootstrap."""
-    return f"arn:aws:iam::{table(environment).account}:role/{naming.account_wide(environment, 'deploy')}"
 
 
 def _cluster(
@@ -157,8 +155,8 @@ def _role(
     return role, attached
 
 
-def _admit(made: aws.eks.Cluster, stack: Stack, name: str, *, principal: str) -> None:
-    """Let the role `principal` do everything in the cluster."""
+def _admit(made: aws.eks.Cluster, stack: Stack, name: str, *, principal: str, policy: str) -> None:
+    """Let the role `principal` do in the cluster what `policy` says. To view is not to see secrets."""
     entry = aws.eks.AccessEntry(
         name,
         cluster_name=made.name,
@@ -171,7 +169,7 @@ def _admit(made: aws.eks.Cluster, stack: Stack, name: str, *, principal: str) ->
         name,
         cluster_name=made.name,
         principal_arn=principal,
-        policy_arn=_ADMIN,
+        policy_arn=policy,
         access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
         opts=provider.options(stack, parent=entry),
     )

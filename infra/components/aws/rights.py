@@ -202,7 +202,7 @@ def _data(environment: Environment) -> list[Document]:
 def _services(environment: Environment) -> list[Document]:
     place, name = place_of(environment), naming.account_wide(environment)
     admins = [arn.rpartition("/")[2] for arn in table(environment).cluster.admins]
-    entries = sorted({*admins, naming.account_wide(environment, "deploy")})
+    entries = sorted({*admins, *(naming.account_wide(environment, role) for role in ROLES)})
     people = [place.arn("eks", f"access-entry/{name}/role/{place.account}/{who}/*") for who in entries]
     inside = [place.arn("eks", f"{kind}/{name}/*") for kind in ("addon", "podidentityassociation")]
     sender = environment.file.mail.sender.rpartition("@")[2]

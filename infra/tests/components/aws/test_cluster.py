@@ -89,13 +89,20 @@ def test_whoever_made_it_has_no_right_to_it_for_that(made: dict[str, Any]) -> No
     }  # fmt: skip
 
 
-def test_the_roles_of_the_file_and_the_deployer_may_do_everything(program: Program) -> None:
+def test_people_and_the_deployer_may_do_everything_and_other_roles_of_ci_look_on(program: Program) -> None:
     entries = {one.properties["principalArn"] for one in program.of("aws:eks/accessEntry:AccessEntry").values()}
-    assert entries == {
-        f"arn:aws:iam::{ACCOUNT}:role/leandata-prod-deploy", f"arn:aws:iam::{ACCOUNT}:role/platform-team",
-    }  # fmt: skip
     allowed = program.of("aws:eks/accessPolicyAssociation:AccessPolicyAssociation").values()
-    assert {one.properties["principalArn"] for one in allowed} == entries
+    policies = {
+        one.properties["principalArn"]: one.properties["policyArn"].rpartition("/")[2].removeprefix("AmazonEKS")
+        for one in allowed
+    }
+    assert policies == {
+        f"arn:aws:iam::{ACCOUNT}:role/leandata-prod-deploy": "ClusterAdminPolicy",
+        f"arn:aws:iam::{ACCOUNT}:role/leandata-prod-drift": "ViewPolicy",
+        f"arn:aws:iam::{ACCOUNT}:role/leandata-prod-preview": "ViewPolicy",
+        f"arn:aws:iam::{ACCOUNT}:role/platform-team": "ClusterAdminPolicy",
+    }
+    assert set(policies) == entries
     assert all(one.properties["accessScope"] == {"type": "cluster"} for one in allowed)
 
 

@@ -15,7 +15,7 @@ from infra.components.cluster import Cluster
 from infra.components.lake import Lake
 from infra.components.mail import Mail
 from infra.policy import Finding, judge
-from infra.testing.programs import environment
+from infra.testing.programs import environment, stack_of
 
 ELSEWHERE = {"budget-there"}  # the bootstrap has it
 
@@ -36,10 +36,11 @@ def pods(stack: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])
-def test_no_policy_finds_anything(run: Any, name: str) -> None:
+def test_no_policy_finds_anything(run: Any, ground: dict[str, Any], name: str) -> None:
     made = {
         "airflow": run(pods, stack="airflow", environment=name),
         "cluster": run(lambda stack: Cluster("cluster", stack=stack), stack="cluster", environment=name),
+        "database": stack_of(name, "database", ground),
         "lake": run(lambda stack: Lake("lake", stack=stack), stack="lake", environment=name),
         "mail": run(lambda stack: Mail("mail", stack=stack), stack="mail", environment=name),
     }
