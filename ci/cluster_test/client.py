@@ -135,6 +135,18 @@ class Cluster:
             if error.status != 404:
                 raise refused(error, f"{kind} {namespace}/{name}") from error
 
+    def images(self) -> set[str]:
+        """The images that every node holds, as pods name them."""
+        held: list[set[str]] = [
+            {
+                name.removeprefix("docker.io/library/")
+                for one in node["status"].get("images", [])
+                for name in one["names"]
+            }
+            for node in self.all("v1", "Node")
+        ]
+        return set.intersection(*held) if held else set()
+
     def pods(self, namespace: str, selector: str = "") -> list[dict[str, Any]]:
         """The pods of a namespace with these labels, by name."""
         return self.all("v1", "Pod", namespace, selector)

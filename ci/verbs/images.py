@@ -19,7 +19,7 @@ BASE = "LEANDATA_IMAGE_BASE"
 def images(options: Options) -> int:
     """Build the images whose content has another tag than the releases file says; `--dry` only says which."""
     environment = Environment.current()
-    names = [name for name in released.NAMES if name != "standins" or environment.file.aws is None]
+    names = names_of(environment)
     if options.service and options.service not in names:
         raise SettingsError(f"there is no image {options.service}", hint=f"One of {', '.join(names)}")
     base, root = os.environ.get(BASE, ""), environment.root
@@ -44,6 +44,22 @@ def images(options: Options) -> int:
         state = ("to build" if options.dry else "built") if name in outdated else "as it was"
         print(f"{name:<10} {tag}  {len(contents[name]):>4} files  {state}")
     return 0
+
+
+def names_of(environment: Environment) -> list[str]:
+    """The images that the environment runs, sorted: stand-ins where nothing is managed."""
+    return [name for name in released.NAMES if name != "standins" or environment.file.aws is None]
+
+
+def tags(environment: Environment, *, base: str) -> dict[str, str]:
+    """The tag of each image as its content is now, by name."""
+    recipes = {name: building.RECIPES[name] for name in names_of(environment)}
+    return {
+        name: building.digest(
+            building.contents(environment.root, recipe), environment.root / recipe.dockerfile, base=base
+        )
+        for name, recipe in recipes.items()
+    }
 
 
 def _build(name: str, command: list[str]) -> None:
