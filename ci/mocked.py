@@ -84,6 +84,10 @@ def _repository(inputs: Mapping[str, Any]) -> Properties:
     return {"repositoryUrl": f"{_ACCOUNT}.dkr.ecr.{_REGION}.amazonaws.com/{inputs.get('name', 'repository')}"}
 
 
+def _log_group(inputs: Mapping[str, Any]) -> Properties:
+    return {"arn": f"arn:aws:logs:{_REGION}:{_ACCOUNT}:log-group:{inputs.get('name', 'group')}"}
+
+
 def _integration(inputs: Mapping[str, Any]) -> Properties:
     user = f"arn:aws:iam::{_ACCOUNT[::-1]}:user/snowflake"
     return {"describeOutputs": [{"iamUserArn": user, "externalId": inputs.get("storageAwsExternalId", "")}]}
@@ -91,6 +95,7 @@ def _integration(inputs: Mapping[str, Any]) -> Properties:
 
 _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Properties]] = {
     "aws:ec2/eip:Eip": _address,
+    "aws:cloudwatch/logGroup:LogGroup": _log_group,
     "aws:ecr/repository:Repository": _repository,
     "aws:eks/cluster:Cluster": _cluster,
     "aws:iam/role:Role": _role,
