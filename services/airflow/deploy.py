@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from infra.components.connections import address_of
 from infra.components.manifest import ServiceManifest
 from infra.components.orchestrator import Orchestrator
 from infra.components.settings import service_settings
@@ -31,7 +32,7 @@ def program() -> None:
         "SERVING": database.serving_writer,
         "SHOP": database.shop_replica,
         "SOURCE_NOTE": database.source_note,
-        "WAREHOUSE": WarehouseOutputs.of(stack).address,
+        "WAREHOUSE": address_of(stack, "airflow", WarehouseOutputs.of(stack).address),
     }
     orchestrator = Orchestrator(
         "airflow",

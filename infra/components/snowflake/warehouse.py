@@ -22,7 +22,7 @@ from leandata.datasets import CATALOG
 def make(
     parent: pulumi.Resource, *, stack: Stack, layout: Sequence[DatabaseLayout], zones: Mapping[str, pulumi.Input[str]]
 ) -> pulumi.Output[str]:
-    """All of it; the address, known when all of it is there. Whose address it is says `components.warehouse`."""
+    """All of it; the account's address, known when all of it is there: `components.connections.address_of` adds who."""
     said = provider.table(stack.environment)
     planned = plan(layout, manifests=naming.services(stack.environment.root), catalog=CATALOG)
     account = make_account(parent, stack=stack)
@@ -40,7 +40,9 @@ def make(
                 parent, stack=stack, database=database, schemas=schemas, zones=zones, reader=reader, needs=read
             )
     users = _make_users(parent, stack=stack, plan=planned, roles=roles, policy=account.programs)
-    address = f"snowflake://leandata@{said.organization}-{said.account}"
+    # Hyphens for underscores: the account's name becomes the name of a host.
+    account = f"{said.organization}-{said.account}".lower().replace("_", "-")
+    address = f"snowflake://{account}"
     return pulumi.Output.all(*(made.urn for made in [*grants, *users])).apply(lambda _: address)
 
 

@@ -12,7 +12,7 @@ from infra.components.stack import StackOutputs
 
 @dataclass(frozen=True, kw_only=True)
 class WarehouseOutputs(StackOutputs):
-    """`address` is how programs connect (snowflake://USER@ACCOUNT?...)."""
+    """`address` is where it is (snowflake://ACCOUNT); `components.connections.address_of` adds who connects."""
 
     STACK: ClassVar[str] = "warehouse"
 
