@@ -40,10 +40,15 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folders:
-    """What may be done below which folders ("shop/orders/") of one bucket, encrypted with the key `key` (an ARN)."""
+    """What may be done below which folders ("shop/orders/") of one bucket, encrypted with the key `key` (an ARN).
+
+    With `probes` a file that is not there is answered as missing and not as forbidden. S3 asks the right to list the
+    whole bucket for it, by name only.
+    """
 
     bucket: str
     key: str
+    probes: bool = False
     reads: Collection[str] = ()
     writes: Collection[str] = ()
 
@@ -177,7 +182,8 @@ def _folders(found: Folders, number: int) -> list[Document]:
     if not everything:
         return []
     seen = {"StringLike": {"s3:prefix": [pattern for folder in everything for pattern in (folder, f"{folder}*")]}}
-    statements = [statement(f"List{number}", ["s3:ListBucket"], [bucket], condition=seen)]
+    listed = statement(f"List{number}", ["s3:ListBucket"], [bucket], condition=None if found.probes else seen)
+    statements = [listed]
     for name, actions, wanted in (("Read", _READ, found.reads), ("Write", _WRITE, found.writes)):
         if wanted:
             statements.append(statement(f"{name}{number}", actions, [f"{bucket}/{folder}*" for folder in wanted]))

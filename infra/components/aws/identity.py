@@ -118,11 +118,15 @@ def lake_folders(environment: Environment, *, owner: str, key: str) -> list[Fold
 
 
 def log_folders(environment: Environment, *, account: str, key: str) -> list[Folders]:
-    """Where task logs are written and read; nothing for those who do neither."""
+    """Where task logs are written and read; nothing for those who do neither.
+
+    Airflow asks whether a task has a log before it writes one, and gives up when it is not told.
+    """
     if account not in _READ_LOGS:
         return []
     writes = [_TASK_LOGS] if account in _WRITE_LOGS else []
-    return [Folders(bucket=lake.bucket(environment, lake.LOGS), key=key, reads=[_TASK_LOGS], writes=writes)]
+    place = lake.bucket(environment, lake.LOGS)
+    return [Folders(bucket=place, key=key, probes=True, reads=[_TASK_LOGS], writes=writes)]
 
 
 def zone(dataset: str) -> str:

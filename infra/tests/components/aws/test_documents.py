@@ -45,6 +45,14 @@ def test_a_service_lists_its_own_folders_only() -> None:
     assert found["List0"]["Condition"] == {"StringLike": {"s3:prefix": ["shop/orders/", "shop/orders/*"]}}
 
 
+def test_who_must_tell_missing_from_forbidden_sees_the_names_in_the_bucket() -> None:
+    found = by_sid(documents.pod_policy(HERE, folders=[orders(probes=True)]))
+    assert found["List0"] == {
+        "Action": ["s3:ListBucket"], "Effect": "Allow", "Resource": ["arn:aws:s3:::lake-raw"], "Sid": "List0",
+    }  # fmt: skip
+    assert found["Read0"]["Resource"] == ["arn:aws:s3:::lake-raw/shop/orders/*"], "but not what is in them"
+
+
 def test_who_only_reads_may_not_encrypt() -> None:
     found = by_sid(documents.pod_policy(HERE, folders=[orders(writes=[])]))
     assert "Write0" not in found

@@ -111,6 +111,18 @@ def test_task_logs_are_written_by_tasks_and_shown_by_the_page() -> None:
     assert "s3:PutObject" not in page
 
 
+def test_only_the_bucket_of_logs_is_listed_whole() -> None:
+    known = {"foreign": {}, "keys": KEYS, "secrets": []}
+    with environment("prod") as prod:
+        for owner, account in (("airflow", "airflow-task"), ("airflow", "airflow-api"), ("dask", "dask-worker")):
+            document = identity.policy_of(prod, owner=owner, account=account, data=True, known=known)
+            whole = [
+                one["Resource"] for one in document["Statement"]
+                if one["Action"] == ["s3:ListBucket"] and "Condition" not in one
+            ]  # fmt: skip
+            assert whole == ([[BUCKET.format("logs")]] if owner == "airflow" else [])
+
+
 def test_nobody_removes_what_was_published() -> None:
     for service in SERVICES:
         assert not any("Delete" in action for action in allowed(service, service))
