@@ -178,6 +178,7 @@ class Store:
     def _place(self, scratch: Path, target: Path, key: str, *, create: bool) -> Found:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            _clear(target)
             if create:
                 os.link(scratch, target)
             else:
@@ -189,6 +190,15 @@ class Store:
             raise RefusedError(409, "Conflict", "an object lies where a folder is needed, or the reverse") from None
         except (IsADirectoryError, NotADirectoryError):
             raise RefusedError(409, "Conflict", "an object lies where a folder is needed, or the reverse") from None
+
+
+def _clear(path: Path) -> None:
+    """Remove folders that no object lies in: in S3 there are none, so an object may take their name."""
+    for folder, _, names in os.walk(path, topdown=False):
+        if names:
+            return
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
 
 
 def _found(key: str, stat: os.stat_result) -> Found:
