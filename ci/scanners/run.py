@@ -5,23 +5,26 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from ci.scanners.reading import Found
 from ci.scanners.tools import TOOLS, Tool, install
+from infra.policy.waivers import PLACE, Waiver
 from leandata.errors import LeandataError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What one scanner found in how many files, and how long it took in seconds."""
+    """What one scanner found in how many files, how much is waived besides, and how long it took in seconds."""
 
     tool: str
     subject: str
     files: int
     found: tuple[Found, ...]
     seconds: float
+    waived: int = 0
 
 
 def scan(files: Mapping[str, Sequence[Path]], *, subject: str, names: Sequence[str]) -> list[Result]:
@@ -52,3 +55,28 @@ def run(bin_: Path, tool: Tool, files: Sequence[Path]) -> str:
         last = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise LeandataError(f"{tool.name} fails: {last[:300]}")
     return result.stdout
+
+
+def without_waived(
+    results: Sequence[Result], waivers: Sequence[Waiver], *, environment: str, today: date
+) -> list[Result]:
+    """The results without what is waived in the environment. A waiver that waives nothing is itself found.
+
+    What has ended waives nothing; `policy` tells of it.
+    """
+    mine = [one for one in waivers if one.scanner and environment in one.environments and one.until >= today]
+    left: list[Result] = []
+    for result in results:
+        valid = [one for one in mine if one.scanner == result.tool] if result.subject == environment else []
+        found = tuple(one for one in result.found if not any(_waives(waiver, result, one) for waiver in valid))
+        useless = tuple(
+            Found(place=f"{PLACE} {waiver.resource}", rule="waiver-unused", said=f"nothing of {waiver.rule}")
+            for waiver in valid
+            if not any(_waives(waiver, result, one) for one in result.found)
+        )
+        left.append(replace(result, found=(*found, *useless), waived=len(result.found) - len(found)))
+    return left
+
+
+def _waives(waiver: Waiver, result: Result, found: Found) -> bool:
+    return waiver.covers(f"{result.tool}:{found.rule}", found.place)

@@ -20,7 +20,11 @@ LONGEST_DAYS = 366
 
 
 class Waiver(Part):
-    """One waiver: the rule, a pattern of resources' URNs, where it holds, who answers for it, why, and its last day."""
+    """One waiver: the rule, a pattern of resources' URNs, where it holds, who answers for it, why, and its last day.
+
+    A rule of somebody else's scanner is named with the scanner, `checkov:CKV_K8S_38`, and the pattern is of the places
+    that the scanner prints.
+    """
 
     rule: str
     resource: str
@@ -29,9 +33,14 @@ class Waiver(Part):
     reason: str = Field(min_length=20)
     until: date
 
-    def covers(self, finding: Finding) -> bool:
-        """Whether the finding is one of those that are waived."""
-        return self.rule == finding.rule and fnmatchcase(finding.resource, self.resource)
+    def covers(self, rule: str, resource: str) -> bool:
+        """Whether what this rule finds there is waived."""
+        return self.rule == rule and fnmatchcase(resource, self.resource)
+
+    @property
+    def scanner(self) -> str:
+        """Whose rule it is; "" for one of ours."""
+        return self.rule.partition(":")[0] if ":" in self.rule else ""
 
 
 class Waivers(Part):
@@ -54,7 +63,7 @@ def apply(
     """
     here = [waiver for waiver in waivers if environment in waiver.environments]
     valid = [waiver for waiver in here if waiver.until >= today]
-    left = [one for one in findings if not any(waiver.covers(one) for waiver in valid)]
+    left = [one for one in findings if not any(waiver.covers(one.rule, one.resource) for waiver in valid)]
     return sorted([*left, *_wrong(findings, waivers, here, today=today, known=known)])
 
 
@@ -69,12 +78,12 @@ def _wrong(
         )
     for waiver in here:
         about = replace(said, property=f"{waiver.rule} of {waiver.resource}")
-        if waiver.rule not in known:
+        if not waiver.scanner and waiver.rule not in known:
             yield replace(about, rule="waiver-of-no-rule", remedy="Name a rule that there is")
         elif waiver.until < today:
             remedy = f"{waiver.owner}: mend what it waives, or give it a new reason and a new end"
             yield replace(about, rule="waiver-ended", said=f"on {waiver.until}", remedy=remedy)
         elif (waiver.until - today).days > LONGEST_DAYS:
             yield replace(about, rule="waiver-too-long", said=str(waiver.until), remedy="End it within a year")
-        elif not any(waiver.covers(one) for one in findings):
+        elif not waiver.scanner and not any(waiver.covers(one.rule, one.resource) for one in findings):
             yield replace(about, rule="waiver-unused", remedy="Remove it: nothing is waived by it")
