@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help bench check deploy destroy doctor images logs new-service policy render report restart run scan setup sleep snapshot status test test-cluster wake
+.PHONY: help access bench check deploy destroy doctor images logs new-service policy render report restart rotate run scan setup sleep snapshot status test test-cluster wake
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -21,12 +21,16 @@ logs: ## what services wrote (SERVICE=api  FOLLOW=yes)
 	$(LEANDATA) logs --env "$(ENV)" --service "$(SERVICE)" $(if $(FOLLOW),--follow) $(JSON_)
 restart: ## restart a service (SERVICE=api)
 	$(LEANDATA) restart --env "$(ENV)" --service "$(SERVICE)" $(JSON_)
+rotate: ## a new key for a service user of the warehouse, safe to interrupt (ENV=prod  USER=airflow  DRY=yes)
+	$(LEANDATA) rotate --env "$(ENV)" --user "$(USER)" $(if $(DRY),--dry) $(JSON_)
 run: ## run a pipeline (PIPELINE=collect_shop  DAY=2026-11-16 | WEEK=2026-W47 | FROM=... TO=...)
 	$(LEANDATA) run --env "$(ENV)" --pipeline "$(PIPELINE)" --day "$(DAY)" --week "$(WEEK)" --from "$(FROM)" --to "$(TO)" $(JSON_)
 report: ## render the weekly sales report and open it (WEEK=2026-W47)
 	$(LEANDATA) report --env "$(ENV)" --week "$(WEEK)" $(JSON_)
 render: ## write what will exist as files, without credentials (ENV=prod  OUT=folder)
 	$(LEANDATA) render --env "$(ENV)" --out "$(OUT)" $(JSON_)
+access: ## who may read and write what, by which path (ENV=prod  WHO=api  WHAT=MARTS.WEEKLY_SALES)
+	$(LEANDATA) access --env "$(ENV)" --who "$(WHO)" --what "$(WHAT)" $(JSON_)
 policy: ## judge what the programs declare: security, protection, cost (ENV=prod)
 	$(LEANDATA) policy --env "$(ENV)" $(JSON_)
 scan: ## other people's scanners over manifests, policies, images, shell (ENV=prod  ONLY=checkov,hadolint)

@@ -43,6 +43,14 @@ class Verb:
 _STACK = Option(flag="--stack", metavar="NAMES", help="only these stacks, separated by commas (default: all)")
 _SERVICE = Option(flag="--service", metavar="NAME", help="only this process or service (default: all)")
 VERBS: dict[str, Verb] = {
+    "access": Verb(
+        done_by="ci.verbs.access:access",
+        help="who may read and write what, by which path",
+        options=(
+            Option(flag="--who", metavar="NAME", help="a service, a team, a process, a user or a role"),
+            Option(flag="--what", metavar="NAME", help="such as MARTS.WEEKLY_SALES, raw/shop/orders/, serving_reader"),
+        ),
+    ),
     "bench": Verb(
         done_by="ci.bench.run:bench",
         help="measure speed and memory, as ratios within one run",
@@ -112,6 +120,14 @@ VERBS: dict[str, Verb] = {
         elsewhere="kubectl rollout restart -n {prefix}api deployment/api, and the same for other services",
         help="restart a service",
         options=(_SERVICE,),
+    ),
+    "rotate": Verb(
+        done_by="ci.verbs.rotate:rotated",
+        help="give a service user of the warehouse a new key, while it works",
+        options=(
+            Option(flag="--user", metavar="NAME", help="the service, such as airflow"),
+            Option(flag="--dry", switch=True, help="say what the next step is, do nothing"),
+        ),
     ),
     "run": Verb(
         done_by="ci.verbs.pipelines:run",

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from infra.components.manifest import ServiceManifest
-from infra.components.warehouse import DatabaseLayout
 from leandata.datasets import Dataset
 from leandata.errors import SettingsError
+
+if TYPE_CHECKING:
+    from infra.components.warehouse import DatabaseLayout  # which names roles by this module
 
 Level = Literal["READ", "WRITE"]
 ADMIN = "SYSADMIN"
