@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ci.programs import Program
 from infra.components.aws import network
@@ -79,6 +81,21 @@ def test_ranges_lie_in_the_network_and_do_not_overlap(cidr: str) -> None:
     pieces = [ipaddress.IPv4Network(text) for one in cut for text in (one.private, one.public)]
     assert len(pieces) == 6
     assert all(piece.subnet_of(ipaddress.IPv4Network(cidr)) for piece in pieces)
+    assert not any(a.overlaps(b) for n, a in enumerate(pieces) for b in pieces[n + 1 :])
+
+
+@given(st.integers(0, 2**20 - 1), st.integers(16, 20), st.sampled_from([["a", "b"], ["a", "b", "c"], ["b", "c", "f"]]))
+def test_any_network_is_cut_into_pieces_that_fit_and_do_not_overlap(start: int, prefix: int, zones: list[str]) -> None:
+    cidr = ipaddress.IPv4Network((0x0A000000 + (start << 4), prefix), strict=False)
+    if not cidr.subnet_of(ipaddress.IPv4Network("10.0.0.0/8")):
+        return
+    with environment("prod") as prod:
+        cut = network.ranges(saying(prod, cidr=str(cidr), zones=zones))
+    pieces = [ipaddress.IPv4Network(text) for one in cut for text in (one.private, one.public)]
+    assert len(pieces) == 2 * len(zones)
+    assert sum(piece.num_addresses for piece in pieces) <= cidr.num_addresses
+    assert all(piece.subnet_of(cidr) and piece.num_addresses >= 2**8 for piece in pieces)
+    assert len(list(ipaddress.collapse_addresses(pieces))) <= len(pieces)
     assert not any(a.overlaps(b) for n, a in enumerate(pieces) for b in pieces[n + 1 :])
 
 
@@ -199,8 +216,7 @@ def test_only_our_own_flow_logs_may_write_and_only_into_their_group(program: Pro
     assert trust["Principal"] == {"Service": "vpc-flow-logs.amazonaws.com"}
     assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": "333333333333"}
     [may] = json.loads(the(program, "aws:iam/rolePolicy:RolePolicy")["policy"])["Statement"]
-    group = program.of("aws:cloudwatch/logGroup:LogGroup")["logs-flow"]
-    assert may["Resource"] == [f"arn:aws:cloudwatch:eu-central-1:111122223333:loggroup/{group.name}:*"]
+    assert may["Resource"] == [f"{the(program, 'aws:ec2/flowLog:FlowLog')['logDestination']}:*"]
     assert not any("*" in action for action in may["Action"])
 
 

@@ -15,57 +15,9 @@ from infra.components.aws import bounds, provider, rights
 from infra.components.aws.documents import Document
 from infra.environment import Environment
 from infra.policy.iam import UNNARROWED, escalations
-from infra.testing.programs import environment, stack_of
+from infra.testing.programs import environment
+from infra.testing.rights import MAKES
 
-# The first action by which AWS makes (or begins) what a program declares, by type; parts come with what they belong to.
-MAKES = {
-    "aws:cloudwatch/logGroup:LogGroup": "logs:CreateLogGroup",
-    "aws:cloudwatch/metricAlarm:MetricAlarm": "cloudwatch:PutMetricAlarm",
-    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "ec2:RevokeSecurityGroupIngress",
-    "aws:ec2/eip:Eip": "ec2:AllocateAddress",
-    "aws:ec2/flowLog:FlowLog": "ec2:CreateFlowLogs",
-    "aws:ec2/internetGateway:InternetGateway": "ec2:CreateInternetGateway",
-    "aws:ec2/natGateway:NatGateway": "ec2:CreateNatGateway",
-    "aws:ec2/route:Route": "ec2:CreateRoute",
-    "aws:ec2/routeTable:RouteTable": "ec2:CreateRouteTable",
-    "aws:ec2/routeTableAssociation:RouteTableAssociation": "ec2:AssociateRouteTable",
-    "aws:ec2/securityGroup:SecurityGroup": "ec2:CreateSecurityGroup",
-    "aws:ec2/subnet:Subnet": "ec2:CreateSubnet",
-    "aws:ec2/vpc:Vpc": "ec2:CreateVpc",
-    "aws:ec2/vpcEndpoint:VpcEndpoint": "ec2:CreateVpcEndpoint",
-    "aws:ecr/lifecyclePolicy:LifecyclePolicy": "ecr:PutLifecyclePolicy",
-    "aws:ecr/repository:Repository": "ecr:CreateRepository",
-    "aws:eks/accessEntry:AccessEntry": "eks:CreateAccessEntry",
-    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": "eks:AssociateAccessPolicy",
-    "aws:eks/addon:Addon": "eks:CreateAddon",
-    "aws:eks/cluster:Cluster": "eks:CreateCluster",
-    "aws:eks/podIdentityAssociation:PodIdentityAssociation": "eks:CreatePodIdentityAssociation",
-    "aws:iam/role:Role": "iam:CreateRole",
-    "aws:iam/rolePolicy:RolePolicy": "iam:PutRolePolicy",
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "iam:AttachRolePolicy",
-    "aws:kms/alias:Alias": "kms:CreateAlias",
-    "aws:kms/key:Key": "kms:CreateKey",
-    "aws:rds/instance:Instance": "rds:CreateDBInstance",
-    "aws:rds/parameterGroup:ParameterGroup": "rds:CreateDBParameterGroup",
-    "aws:rds/subnetGroup:SubnetGroup": "rds:CreateDBSubnetGroup",
-    "aws:s3/accountPublicAccessBlock:AccountPublicAccessBlock": "s3:PutAccountPublicAccessBlock",
-    "aws:s3/bucket:Bucket": "s3:CreateBucket",
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
-    "aws:s3/bucketLogging:BucketLogging": "s3:PutBucketLogging",
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": "s3:PutBucketOwnershipControls",
-    "aws:s3/bucketPolicy:BucketPolicy": "s3:PutBucketPolicy",
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": "s3:PutEncryptionConfiguration",
-    "aws:s3/bucketVersioning:BucketVersioning": "s3:PutBucketVersioning",
-    "aws:secretsmanager/secret:Secret": "secretsmanager:CreateSecret",
-    "aws:sesv2/configurationSet:ConfigurationSet": "ses:CreateConfigurationSet",
-    "aws:sesv2/configurationSetEventDestination:ConfigurationSetEventDestination": "ses:CreateConfigurationSetEventDestination",
-    "aws:sesv2/emailIdentity:EmailIdentity": "ses:CreateEmailIdentity",
-    "aws:sns/topic:Topic": "sns:CreateTopic",
-    "aws:sns/topicPolicy:TopicPolicy": "sns:SetTopicAttributes",
-    "aws:sns/topicSubscription:TopicSubscription": "sns:Subscribe",
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "ec2:AuthorizeSecurityGroupIngress",
-}
 # Where the name of a right is not that of the operation: see "Actions defined by" of each service.
 CALLED = {
     "s3:DeleteObjectVersion": "DeleteObject",
@@ -99,12 +51,6 @@ def allowing(statements: list[Document], action: str) -> list[Document]:
 
 def test_deploy_can_make_every_type_that_this_file_knows(statements: list[Document]) -> None:
     assert [action for action in sorted(set(MAKES.values())) if not allowing(statements, action)] == []
-
-
-def test_every_type_that_the_foundation_declares_is_known_here() -> None:
-    types = {one.type for one in stack_of("dev", "foundation", {}).resources.values()}
-    types |= {one.type for one in stack_of("prod", "foundation", {}).resources.values()}
-    assert {one for one in types if one.startswith("aws:")} <= set(MAKES)
 
 
 def test_every_action_is_named_in_full(statements: list[Document]) -> None:
