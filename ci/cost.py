@@ -18,7 +18,7 @@ _SIZES = {"XSMALL": 1, "X-SMALL": 1, "SMALL": 2, "MEDIUM": 4, "LARGE": 8, "XLARG
 # Resources that cost nothing by themselves; what they lead to is priced where it arises.
 _FREE = (
     "aws:accessanalyzer/", "aws:account/", "aws:acm/certificate", "aws:budgets/", "aws:cloudwatch/logMetricFilter",
-    "aws:cloudwatch/logResourcePolicy", "aws:ebs/", "aws:ec2/default", "aws:ec2/eip", "aws:ec2/internetGateway",
+    "aws:cloudwatch/logResourcePolicy", "aws:ebs/", "aws:ec2/default", "aws:ec2/eip", "aws:ec2/flowLog", "aws:ec2/internetGateway",
     "aws:ec2/mainRoute", "aws:ec2/route", "aws:ec2/securityGroup", "aws:ec2/subnet", "aws:ec2/vpc:", "aws:ec2/vpcDhcp",
     "aws:ecr/lifecycle", "aws:ecr/registry", "aws:ecr/repositoryPolicy", "aws:eks/access", "aws:eks/addon",
     "aws:eks/podIdentity", "aws:iam/", "aws:kms/alias", "aws:kms/keyPolicy", "aws:rds/parameterGroup",
@@ -186,14 +186,28 @@ def _nodes(programs: Mapping[str, Program], prices: Prices) -> tuple[list[Item],
     ], set()
 
 
+def _balancers(resources: Sequence[Resource]) -> set[str]:
+    """The load balancers of all ingresses: one serves its whole group, named by itself or by its class' parameters."""
+    classes = {
+        str(one.properties["metadata"]["name"]): str(
+            ((one.properties.get("spec") or {}).get("group") or {}).get("name")
+        )
+        for one in resources
+        if one.type.endswith(":IngressClassParams") and (one.properties.get("spec") or {}).get("group")
+    }
+    found: set[str] = set()
+    for one in resources:
+        if one.type.endswith("networking.k8s.io/v1:Ingress"):
+            said = ((one.properties.get("metadata") or {}).get("annotations") or {}).get(_GROUP)
+            of_class = classes.get(str((one.properties.get("spec") or {}).get("ingressClassName")))
+            found.add(str(said or of_class or one.name))
+    return found
+
+
 def _used(resources: Sequence[Resource], usage: Usage, prices: Prices) -> Iterator[Item]:
     """What is paid by use, for what the environment has."""
     types = {resource.type for resource in resources}
-    balancers = {  # one load balancer serves every ingress of its group
-        str(((one.properties.get("metadata") or {}).get("annotations") or {}).get(_GROUP, one.name))
-        for one in resources
-        if one.type.endswith("networking.k8s.io/v1:Ingress")
-    }
+    balancers = _balancers(resources)
     yield _item(prices, "load_balancer", len(balancers))
     yield _item(prices, "load_balancer_capacity", 0.1 * len(balancers))
     by_use = {

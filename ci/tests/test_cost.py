@@ -81,6 +81,23 @@ def test_two_ingresses_of_one_group_share_a_load_balancer() -> None:
     assert math.isclose(cost(ingress("a", "web"), ingress("b", "other")).monthly, 2 * one, abs_tol=0.01)
 
 
+def test_ingresses_of_a_class_whose_parameters_name_a_group_share_a_load_balancer() -> None:
+    parameters = resource(
+        "kubernetes:eks.amazonaws.com/v1:IngressClassParams",
+        "alb",
+        {"metadata": {"name": "alb"}, "spec": {"group": {"name": "ours"}}},
+    )
+
+    def ingress(name: str, class_: str) -> Resource:
+        properties = {"metadata": {"name": name}, "spec": {"ingressClassName": class_}}
+        return resource("kubernetes:networking.k8s.io/v1:Ingress", name, properties)
+
+    one = cost(parameters, ingress("a", "alb"), ingress("b", "alb")).monthly
+    assert math.isclose(one, 730 * (0.027 + 0.1 * 0.008), abs_tol=0.01)
+    two = cost(parameters, ingress("a", "alb"), ingress("b", "other")).monthly
+    assert math.isclose(two, 2 * one, abs_tol=0.01), "another class has a load balancer of its own"
+
+
 def test_what_has_no_rule_or_no_price_is_said_and_not_counted() -> None:
     found = cost(
         resource("aws:redshift/cluster:Cluster", "r"), database("db.x99.huge"), resource("aws:iam/role:Role", "free")
