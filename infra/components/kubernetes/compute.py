@@ -68,7 +68,8 @@ def make(parent: pulumi.Resource, *, stack: Stack, manifest: ServiceManifest) ->
         settings = {**common, **secured(secret.path), "DASK_TEMPORARY_DIRECTORY": "/tmp/dask"}  # noqa: S108 - the pod's own
         resolved = service.resolve(stack, [], settings, {})
         names = resolved.apply(service.secrets_of)
-        first += guard.admit(parent, stack=stack, owner=OWNER, process=process, secrets=names, named=False)
+        data = process == WORKER
+        first += guard.admit(parent, stack=stack, owner=OWNER, process=process, secrets=names, data=data, named=False)
         volume = stack.implementation("secret").volume(parent, stack=stack, owner=OWNER, process=process, names=names)
         sides.append({"env": resolved.apply(lambda known: known["env"]), "secrets": volume})
 

@@ -73,14 +73,13 @@ def make_process(
 def make_job(
     parent: pulumi.Resource, *, name: str, stack: Stack, task: Task, needs: Sequence[pulumi.Resource]
 ) -> pulumi.Resource:
-    """A Job named by its content: another command, image, setting or trigger is another Job."""
+    """A Job named by its content: another command, image, setting or trigger is another Job. None touches the lake."""
     services = naming.services(stack.environment.root)
     owner = task.owner or (stack.name if stack.name in services else naming.SYSTEM)
     resolved = resolve(stack, task.command, {**task.settings, **task.secret_files}, task.triggers)
-    first = guard.admit(parent, stack=stack, owner=owner, process=name, secrets=resolved.apply(secrets_of))
-    source = stack.implementation("secret").volume(
-        parent, stack=stack, owner=owner, process=name, names=resolved.apply(secrets_of)
-    )
+    names = resolved.apply(secrets_of)
+    first = guard.admit(parent, stack=stack, owner=owner, process=name, secrets=names, data=False)
+    source = stack.implementation("secret").volume(parent, stack=stack, owner=owner, process=name, names=names)
 
     def spec(both: Sequence[Any]) -> dict[str, Any]:
         container = Container(

@@ -11,7 +11,8 @@ import pytest
 from ci.programs import Program
 from infra.components.aws import identity, lake
 from infra.components.manifest import ServiceManifest
-from infra.testing.programs import environment
+from infra.components.service import Job, Task
+from infra.testing.programs import environment, stack_of
 from leandata.datasets import CATALOG
 
 KEYS = {"lake": "arn:key/lake", "logs": "arn:key/logs", "secrets": "arn:key/secrets"}
@@ -126,6 +127,22 @@ def test_only_the_bucket_of_logs_is_listed_whole() -> None:
 def test_nobody_removes_what_was_published() -> None:
     for service in SERVICES:
         assert not any("Delete" in action for action in allowed(service, service))
+
+
+def test_workers_read_the_lake_and_their_scheduler_does_not(ground: dict[str, Any]) -> None:
+    program = stack_of("prod", "dask", ground)
+    policies = {name: one.properties["policy"] for name, one in program.of("aws:iam/rolePolicy:RolePolicy").items()}
+    assert BUCKET.format("raw") in policies["dask-worker-identity"]
+    assert "s3:" not in policies["dask-scheduler-identity"]
+
+
+def test_a_job_of_a_service_touches_no_file_of_the_lake(run: Any) -> None:
+    def declare(stack: Any) -> None:
+        Job("airflow-migrate", stack=stack, task=Task(command=["airflow", "db", "migrate"]))
+
+    program = run(declare, stack="airflow")
+    policy = program.of("aws:iam/rolePolicy:RolePolicy")["airflow-migrate-identity"].properties["policy"]
+    assert [one["Sid"] for one in json.loads(policy)["Statement"]] == ["NoOtherRole"]
 
 
 def test_the_names_of_roles_are_short_enough_and_differ() -> None:
