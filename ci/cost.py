@@ -18,7 +18,8 @@ _SIZES = {"XSMALL": 1, "X-SMALL": 1, "SMALL": 2, "MEDIUM": 4, "LARGE": 8, "XLARG
 # Resources that cost nothing by themselves; what they lead to is priced where it arises.
 _FREE = (
     "aws:accessanalyzer/", "aws:account/", "aws:acm/certificate", "aws:budgets/", "aws:cloudwatch/logMetricFilter",
-    "aws:cloudwatch/logResourcePolicy", "aws:ebs/", "aws:ec2/default", "aws:ec2/eip", "aws:ec2/flowLog", "aws:ec2/internetGateway",
+    "aws:cloudwatch/logResourcePolicy", "aws:ebs/", "aws:ec2/default", "aws:ec2/eip", "aws:ec2/flowLog",
+    "aws:ec2/internetGateway",
     "aws:ec2/mainRoute", "aws:ec2/route", "aws:ec2/securityGroup", "aws:ec2/subnet", "aws:ec2/vpc:", "aws:ec2/vpcDhcp",
     "aws:ecr/lifecycle", "aws:ecr/registry", "aws:ecr/repositoryPolicy", "aws:eks/access", "aws:eks/addon",
     "aws:eks/podIdentity", "aws:iam/", "aws:kms/alias", "aws:kms/keyPolicy", "aws:rds/parameterGroup",
