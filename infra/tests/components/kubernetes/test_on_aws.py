@@ -102,7 +102,7 @@ def document(program: Program, account: str) -> str:
 
 def test_only_tasks_reach_the_data_of_the_lake(airflow: Program) -> None:
     for account in manifests(airflow, "ServiceAccount"):
-        assert ("lake-raw" in document(airflow, account)) == (account in ("airflow-task", "airflow-migrate")), account
+        assert ("lake-raw" in document(airflow, account)) == (account == "airflow-task"), account
 
 
 def test_logs_go_to_the_lake_s_zone_for_logs_and_no_volume_is_claimed(airflow: Program) -> None:
