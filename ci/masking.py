@@ -11,6 +11,7 @@ from typing import Any
 _TRIGGERS = frozenset({"code", "leandata.io/code", "COMMIT", "LEANDATA_COMMIT"})
 _GUARD = re.compile(r"^(/\S*/setpriv|--re[ug]id=\d+|--clear-groups|--init-groups)$")
 _DIGEST = re.compile(r"\b(sha256:)?[0-9a-f]{16,64}\b")
+_COMMIT_IN_TEXT = re.compile(r"(LEANDATA_COMMIT\W+(?:value\W+)?)[0-9a-f]{7,40}\b")  # a manifest within a manifest
 _HASHED_NAME = re.compile(r"-(?=[0-9a-f]*\d)[0-9a-f]{8,}$")
 
 
@@ -46,4 +47,4 @@ def stable_name(name: str) -> str:
 def _text(text: str, *, root: Path, state: Path) -> str:
     for place, said in ((sys.executable, "<python>"), (str(state), "<state>"), (str(root), "<root>")):
         text = text.replace(place, said)
-    return _DIGEST.sub("<digest>", text)
+    return _DIGEST.sub("<digest>", _COMMIT_IN_TEXT.sub(r"\1<commit>", text))

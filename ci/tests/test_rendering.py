@@ -184,6 +184,24 @@ def test_json_ends_in_a_line_break_and_keeps_letters() -> None:
 # -- masking -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "    - name: LEANDATA_COMMIT\n      value: {}\n",
+        '{{"name": "LEANDATA_COMMIT", "value": "{}"}}',
+        "LEANDATA_COMMIT={}",
+        "LEANDATA_COMMIT: '{}'",
+    ],
+)
+def test_a_commit_in_a_manifest_within_a_manifest_is_masked(text: str) -> None:
+    def one(commit: str) -> object:
+        return masked({"data": {"pod.yaml": text.format(commit)}}, root=Path("/r"), state=Path("/s"))
+
+    assert one("c73ef564be16") == one("0123456789ab")
+    assert "<commit>" in str(one("c73ef564be16"))
+    assert one("main") != one("c73ef564be16"), "only a commit is masked"
+
+
 def test_what_belongs_to_a_machine_or_a_commit_is_masked() -> None:
     value = {"triggers": {"code": "0123456789abcdef"}, "image": "x@sha256:" + "a1" * 32, "n": 1, "none": None}
     found = masked(value, root=Path("/root-of-all"), state=Path("/state"))
