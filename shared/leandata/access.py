@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Action = Literal["read", "use", "write"]
-ACTIONS: tuple[Action, ...] = ("read", "use", "write")
+READ: Action = "read"
+USE: Action = "use"
+WRITE: Action = "write"
 _READS = frozenset({"OWNERSHIP", "SELECT"})
 _WRITES = frozenset({"DELETE", "INSERT", "OWNERSHIP", "TRUNCATE", "UPDATE"})
 _S3 = {"read": "s3:GetObject", "write": "s3:PutObject"}
@@ -115,7 +117,10 @@ class Right:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """All facts of one environment; questions are answered by `may`, `rights` and `holders`."""
+    """All facts of one environment; questions are answered by `may`, `rights` and `holders`.
+
+    `people` are those whom `holders` asks about; `secrets` says of each node "secret:NAME" where it lies (an ARN).
+    """
 
     links: Collection[Link] = ()
     grants: Collection[Grant] = ()
@@ -123,6 +128,7 @@ class Model:
     stages: Collection[Stage] = ()
     things: Collection[Thing] = ()
     people: Collection[str] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
     _found: dict[str, dict[str, tuple[str, ...]]] = field(
         default_factory=dict[str, dict[str, tuple[str, ...]]], compare=False, repr=False
     )
@@ -195,10 +201,8 @@ class Model:
     def _next(self, node: str) -> Iterable[str]:
         """The nodes one step ahead: by a link, or because a policy document opens a secret."""
         yield from (link.target for link in self._from.get(node, ()))
-        secrets = (name for name in self._from if name.startswith("secret:"))
-        for secret in secrets if self._said.get(node) else ():
-            if self._allowed(node, _OPENS_SECRET, secret.removeprefix("secret:")):
-                yield secret
+        if node in self._said:
+            yield from (name for name, arn in sorted(self.secrets.items()) if self._allowed(node, _OPENS_SECRET, arn))
 
     def _allowed(self, holder: str, action: str, resource: str) -> str:
         """The sid of the statement that allows it; "" when none does, or one denies it."""
