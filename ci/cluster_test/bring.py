@@ -12,8 +12,8 @@ from ci.cluster_test.ready import State
 from leandata.errors import LeandataError
 
 Say = Callable[[str], None]
-_TIMEOUT = 300.0
-_LONG_KINDS = {"Job": 600.0}
+_TIMEOUT = 600.0
+_LONG_KINDS = {"Job": 900.0}
 _WORTH_TELLING = 2.0
 
 
