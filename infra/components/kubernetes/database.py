@@ -21,7 +21,7 @@ _MANIFEST = {
     "name": "postgres",
     "health": "tcp",
     "ready": "",
-    "start_timeout": "120s",
+    "start_timeout": "300s",
     "memory": "512MiB",
     "cpu": "1",
     "drain": "30s",
