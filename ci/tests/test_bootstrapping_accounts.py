@@ -21,9 +21,9 @@ from ci.events import Log
 from ci.graph import StackInfo, discover
 from ci.locks import LockedError
 from ci.preflight_cloud import Bucket
+from ci.testing import environment
 from ci.verbs import bootstrap as verb
 from infra.environment import ROOT, Environment
-from infra.testing.programs import environment
 from leandata.errors import LeandataError
 
 WHOLE = frozenset({"urn:a", "urn:b"})
@@ -324,17 +324,6 @@ def run(places: account.States, *, until: Step | None = None) -> list[Step]:
 
     perform(places, decide(places.look(), environment="local"), told=told)
     return done
-
-
-@pytest.mark.integration
-def test_state_moves_from_one_backend_to_another_and_the_next_run_changes_nothing(places: Callable) -> None:
-    assert run(places()) == ["make", "move", "forget"]
-    moved = places().there.exported(places().info)
-    assert account.outputs(moved) == {"said": "hello"}
-    assert places().here.exported(places().info) == {}
-    assert run(places()) == ["update"]
-    again = places().there.exported(places().info)
-    assert [one["urn"] for one in again["resources"]] == [one["urn"] for one in moved["resources"]]
 
 
 @pytest.mark.integration

@@ -1,4 +1,4 @@
-"""What the roles of CI may do, as plain data: preview looks, drift looks and locks, deploy makes what programs declare.
+"""What the roles of CI may do, as plain data: preview and drift look, deploy makes what programs declare.
 
 All three read by AWS' own ReadOnlyAccess, and are blind for values: of secrets, of files, of logs. What deploy writes
 is listed here action by action, and on our own names wherever AWS can tell them. A test compares this list with the
@@ -17,7 +17,6 @@ from infra.components.aws.place import place_of, table
 from infra.environment import Environment
 
 ROLES = ("deploy", "drift", "preview")
-_LOCKS = ".pulumi/locks"
 _NETWORK = (
     "AllocateAddress", "AssociateRouteTable", "AttachInternetGateway", "AuthorizeSecurityGroupEgress",
     "AuthorizeSecurityGroupIngress", "CreateFlowLogs", "CreateInternetGateway", "CreateNatGateway", "CreateRoute",
@@ -127,17 +126,19 @@ def blind(environment: Environment) -> Document:
 
 
 def state(environment: Environment, role: str, *, key: str) -> Document:
-    """What a role may do with the state: preview reads, drift also locks, deploy writes. `key` encrypts it (an ARN)."""
+    """What a role may do with the state: deploy writes it, with the engine's locks; the others read it.
+
+    `key` encrypts it (an ARN). That previews and looks for drift write nothing is seen in a test of the engine.
+    """
     bucket = _state(environment)
-    uses = ["kms:Decrypt"] if role == "preview" else ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
+    uses = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"] if role == "deploy" else ["kms:Decrypt"]
     statements = [
         documents.statement("List", ["s3:ListBucket"], [bucket]),
         documents.statement("Read", ["s3:GetObject", "s3:GetObjectVersion"], [f"{bucket}/*"]),
         documents.statement("Key", uses, [key]),
     ]
-    written = {"deploy": f"{bucket}/*", "drift": f"{bucket}/{_LOCKS}/*"}.get(role)
-    if written:
-        statements.append(documents.statement("Write", ["s3:DeleteObject", "s3:PutObject"], [written]))
+    if role == "deploy":
+        statements.append(documents.statement("Write", ["s3:DeleteObject", "s3:PutObject"], [f"{bucket}/*"]))
     return documents.document(statements)
 
 

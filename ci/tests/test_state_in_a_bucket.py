@@ -1,0 +1,141 @@
+"""State in a bucket, by the real engine and over S3's own protocol: it moves there, and looking at it writes nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from ci import account
+from ci.account import States, decide, perform
+from ci.bootstrap import pulumi_path
+from ci.engine import Engine
+from ci.events import Log
+from ci.graph import StackInfo
+from ci.testing import environment
+from infra.environment import ROOT
+from infra.standins.lake.application import application
+from infra.standins.lake.store import Store
+from infra.testing.parts import free_port
+
+pytestmark = pytest.mark.integration
+INFO = StackInfo(name="small", module="ci.tests.small_program", folder=ROOT, needs=())
+
+
+@dataclass(frozen=True)
+class LocalBucket:
+    """A bucket of the S3 stand-in, as the engine is told of a real one."""
+
+    port: int
+    secrets_provider: str = "passphrase"
+
+    @property
+    def url(self) -> str:
+        return f"s3://state?endpoint=127.0.0.1:{self.port}&disableSSL=true&s3ForcePathStyle=true&region=eu-central-1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketEngine(Engine):
+    """An engine whose state lies in the stand-in's bucket."""
+
+    port: int
+
+    @property
+    def bucket(self) -> Any:
+        return LocalBucket(self.port)
+
+
+@dataclass(frozen=True)
+class S3:
+    """A running stand-in; `written` are the requests that change something: method and path."""
+
+    port: int
+    written: list[tuple[str, str]]
+
+
+@pytest.fixture
+def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_REGION": "eu-central-1",
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required", "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+        "LEANDATA_STATE": str(tmp_path / "here"),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    inner = application(Store(tmp_path / "s3", buckets=("state",)))
+    written: list[tuple[str, str]] = []
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+            written.append((scope["method"], scope["path"]))
+        await inner(scope, receive, send)
+
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(noting, host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield S3(port=port, written=written)
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def places(s3: S3, tmp_path: Path) -> Iterator[Callable[[], States]]:
+    with environment("local") as local:
+        made = tmp_path / "made"
+
+        def up(engine: Engine) -> None:
+            with engine.opened(INFO) as stack:
+                stack.up(Log())
+            made.touch()
+
+        def fresh() -> States:
+            return States(
+                here=Engine(environment=local, pulumi=pulumi_path(), local=True),
+                there=BucketEngine(environment=local, pulumi=pulumi_path(), port=s3.port),
+                info=INFO,
+                bucket=lambda: "there" if made.exists() else "missing",
+                up=up,
+            )
+
+        yield fresh
+
+
+def run(places: States) -> list[str]:
+    done: list[str] = []
+    perform(places, decide(places.look(), environment="local"), told=done.append)
+    return done
+
+
+def test_state_is_made_here_moved_to_the_bucket_and_found_there(places: Callable[[], States], tmp_path: Path) -> None:
+    assert run(places()) == ["make", "move", "forget"]
+    assert (tmp_path / "s3" / "state" / ".pulumi" / "stacks" / "small" / "local.json").is_file()
+    assert run(places()) == ["update"]
+    assert account.outputs(places().there.exported(INFO)) == {"said": "hello"}
+
+
+def test_previews_and_looks_for_drift_write_nothing_into_the_bucket(places: Callable[[], States], s3: S3) -> None:
+    run(places())
+    there = places().there
+    s3.written.clear()
+    there.unlocked(INFO).preview(Log())
+    there.unlocked(INFO).inner.preview_refresh(on_event=lambda event: None, run_program=True)
+    there.exported(INFO)
+    assert s3.written == []
+
+
+def test_a_deployment_locks_writes_and_gives_the_lock_up(places: Callable[[], States], s3: S3) -> None:
+    run(places())
+    s3.written.clear()
+    run(places())
+    locks = [method for method, path in s3.written if path.startswith("/state/.pulumi/locks/")]
+    assert locks == ["PUT", "DELETE"]
+    assert {method for method, _ in s3.written} == {"PUT", "DELETE"}
+    assert all(path.startswith("/state/.pulumi/") for _, path in s3.written)
