@@ -12,12 +12,12 @@ import pytest
 from ci import programs
 from ci.graph import discover
 from ci.programs import Program, Resource
+from ci.testing import environment
 from infra.components.aws import bounds, provider, rights, state
 from infra.components.naming import state_bucket
 from infra.environment import ROOT, Environment
 from infra.policy import judge
 from infra.stacks.bootstrap.outputs import BootstrapOutputs
-from infra.testing.programs import environment
 
 ON_AWS = ("dev", "prod", "staging")
 BUCKET = "leandata-prod-state-333333333333"

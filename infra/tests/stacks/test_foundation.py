@@ -8,11 +8,11 @@ import pytest
 
 from ci.graph import discover
 from ci.programs import Program
+from ci.testing import environment, stack_of
 from infra.environment import ROOT
 from infra.policy import judge
 from infra.policy.protection import tagged
 from infra.stacks.foundation.outputs import FoundationOutputs
-from infra.testing.programs import environment, stack_of
 
 ON_AWS = ("dev", "prod", "staging")
 

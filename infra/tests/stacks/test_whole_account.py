@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ci.programs import Program, Resource, declared
+from ci.testing import environment
 from infra.components import naming
 from infra.components.aws import alarms, logs, provider, registry, rights
-from infra.testing.programs import environment
 from infra.testing.rights import MAKES
 
 

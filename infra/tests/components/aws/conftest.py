@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ci.programs import Program
+from ci.testing import declared_by
 from infra.components.stack import Stack
-from infra.testing.programs import declared_by
 
 KEY = "arn:aws:kms:eu-central-1:333333333333:key/"
 GROUND: dict[str, dict[str, Any]] = {

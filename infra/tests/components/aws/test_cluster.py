@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ci.programs import Program
+from ci.testing import environment
 from infra.components.aws import cluster
 from infra.components.cluster import Cluster
 from infra.components.kubernetes import network
-from infra.testing.programs import environment
 
 ACCOUNT = "333333333333"
 

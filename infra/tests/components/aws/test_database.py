@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ci.programs import Program
+from ci.testing import environment, manifests, stack_of
 from infra.components.aws import logs
 from infra.components.database import DatabaseServer
-from infra.testing.programs import environment, manifests, stack_of
 
 KEY = "arn:aws:kms:eu-central-1:333333333333:key/"
 ADMIN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds!leandata-prod-postgres"

@@ -9,10 +9,10 @@ import pulumi
 import pytest
 
 from ci.programs import Program
+from ci.testing import environment, stack_of
 from infra.components.aws import identity, lake
 from infra.components.manifest import ServiceManifest
 from infra.components.service import Job, Task
-from infra.testing.programs import environment, stack_of
 from leandata.datasets import CATALOG
 
 KEYS = {"lake": "arn:key/lake", "logs": "arn:key/logs", "secrets": "arn:key/secrets"}

@@ -9,9 +9,9 @@ import pulumi
 import pytest
 
 from ci.programs import Program
+from ci.testing import environment, manifests
 from infra.components.aws import ingress
 from infra.components.stack import Stack
-from infra.testing.programs import environment, manifests
 
 PREFIX = "alb.ingress.kubernetes.io/"
 

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ci.programs import Program
+from ci.testing import environment, stack_of
 from infra.components.aws import identity, secret
 from infra.components.cluster import Cluster
 from infra.components.lake import Lake
 from infra.components.mail import Mail
 from infra.policy import Finding, judge
-from infra.testing.programs import environment, stack_of
 
 ELSEWHERE = {"budget-there"}  # the bootstrap has it
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from ci.programs import Program
+from ci.testing import environment
 from infra.components.aws import keys
 from infra.components.aws.keys import Keys
 from infra.components.aws.logs import groups
-from infra.testing.programs import environment
 
 KEY = "aws:kms/key:Key"
 

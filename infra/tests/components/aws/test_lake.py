@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from ci.programs import Program, Resource
+from ci.testing import environment
 from infra.components.aws import lake
 from infra.components.lake import Lake
 from infra.parts.managed import ManagedLake
-from infra.testing.programs import environment
 
 ZONES = ("access", "curated", "logs", "models", "raw")
 SIDES = (

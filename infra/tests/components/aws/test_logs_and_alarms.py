@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from ci.programs import Program
+from ci.testing import environment
 from infra.components import naming
 from infra.components.aws import alarms, logs
 from infra.components.aws.alarms import Alarms
 from infra.components.aws.logs import Logs
-from infra.testing.programs import environment
 
 GROUP = "aws:cloudwatch/logGroup:LogGroup"
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from ci.programs import Program
+from ci.testing import environment
 from infra.components.aws import mail
 from infra.components.mail import Mail
 from infra.environment import Environment
-from infra.testing.programs import environment
 from leandata.errors import SettingsError
 
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ci.programs import Program
+from ci.testing import environment
 from infra.components.aws import network
 from infra.components.aws.logs import Logs
 from infra.components.aws.network import Network
 from infra.components.stack import Stack
 from infra.environment import Environment
 from infra.parts.aws import Aws
-from infra.testing.programs import environment
 
 Declared = Callable[..., Program]
 

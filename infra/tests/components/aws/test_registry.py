@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from ci.programs import Program
+from ci.testing import environment
 from infra.components import images
 from infra.components.aws import registry
 from infra.components.aws.registry import Registry
-from infra.testing.programs import environment
 
 REPOSITORY = "aws:ecr/repository:Repository"
 

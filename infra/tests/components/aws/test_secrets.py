@@ -9,9 +9,9 @@ import pulumi
 import pytest
 
 from ci.programs import Program
+from ci.testing import environment, manifests
 from infra.components.aws import secret
 from infra.components.secret import RenderedSecret, Secret
-from infra.testing.programs import environment, manifests
 
 FOREIGN = "arn:aws:secretsmanager:eu-central-1:333333333333:secret:rds!db-1"
 

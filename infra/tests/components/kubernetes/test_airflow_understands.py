@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ci.programs import Program
-from infra.testing.programs import manifests
+from ci.testing import manifests
 from infra.tests.components.kubernetes.test_orchestrator_in_pods import declared, every_pod, variables
 
 pytestmark = pytest.mark.integration

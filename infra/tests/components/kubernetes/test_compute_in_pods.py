@@ -11,11 +11,11 @@ import pulumi
 import pytest
 
 from ci.programs import Program
+from ci.testing import declared_by, manifests, of_kind
 from infra.components.compute import ComputeCluster
 from infra.components.kubernetes import compute, operator, pods
 from infra.components.manifest import ServiceManifest
 from infra.components.stack import Stack
-from infra.testing.programs import declared_by, manifests, of_kind
 
 OUTPUTS = {"cluster": {"kubeconfig": "", "security_group": ""}}
 SECRET = "/run/secrets/leandata/dask-tls"

@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from ci.programs import Program
+from ci.testing import declared_by, manifests
 from infra.components.compute import ComputeCluster
 from infra.components.manifest import ServiceManifest
 from infra.components.orchestrator import Orchestrator
 from infra.components.settings import service_settings
 from infra.components.stack import Stack
-from infra.testing.programs import declared_by, manifests
 from infra.tests.components.aws.conftest import GROUND
 from infra.tests.components.kubernetes.test_compute_in_pods import schema_of
 from infra.tests.components.kubernetes.test_orchestrator_in_pods import AT, PARTS, every_pod, variables

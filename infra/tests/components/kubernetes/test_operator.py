@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from ci.programs import Program
+from ci.testing import declared_by, manifests
 from infra.components.kubernetes import operator
 from infra.components.stack import Stack
-from infra.testing.programs import declared_by, manifests
 
 OUTPUTS = {"cluster": {"kubeconfig": "", "security_group": ""}}
 TYPES = ["daskautoscalers", "daskclusters", "daskjobs", "daskworkergroups"]

@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from ci.programs import Program
+from ci.testing import declared_by, manifests, of_kind
 from infra.components.kubernetes import orchestrator, pods, task_pods
 from infra.components.manifest import ServiceManifest
 from infra.components.orchestrator import Orchestrator
 from infra.components.settings import service_settings
 from infra.components.stack import Stack
 from infra.environment import ROOT
-from infra.testing.programs import declared_by, manifests, of_kind
 from pipelines.dag_defaults import DEFAULTS
 
 OUTPUTS = {"cluster": {"kubeconfig": "", "security_group": ""}}

@@ -9,6 +9,7 @@ import pulumi
 import pytest
 
 from ci.programs import Program
+from ci.testing import declared_by, environment, manifests, of_kind, stack_of
 from infra.components.kubernetes import pods
 from infra.components.kubernetes import service as kubernetes_service
 from infra.components.manifest import ProcessManifest
@@ -16,7 +17,6 @@ from infra.components.secret import RenderedSecret, Secret
 from infra.components.service import Job, Service, Task
 from infra.components.service import Program as Process
 from infra.components.stack import Stack
-from infra.testing.programs import declared_by, environment, manifests, of_kind, stack_of
 
 SECRET = "/run/secrets/leandata"
 DATABASE = {

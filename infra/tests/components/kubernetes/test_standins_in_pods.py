@@ -11,13 +11,13 @@ import pytest
 
 from ci.graph import discover
 from ci.programs import Program
+from ci.testing import environment, manifests, of_kind, stack_of
 from infra.components import naming
 from infra.components.kubernetes import pods
 from infra.components.kubernetes.warehouse import statements
 from infra.components.warehouse import LAYOUT
 from infra.environment import ROOT
 from infra.jobs import databases
-from infra.testing.programs import environment, manifests, of_kind, stack_of
 from leandata.settings import DatabaseAddress, LakeAddress, MailAddress, WarehouseAddress
 
 CLUSTER = {"kubeconfig": "", "security_group": ""}

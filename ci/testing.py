@@ -46,7 +46,7 @@ def declared_by(
         declare(Stack.begin(stack))
 
     with environment(name):
-        info = StackInfo(name=stack, module="infra.testing.programs", folder=ROOT, needs=())
+        info = StackInfo(name=stack, module="ci.testing", folder=ROOT, needs=())
         return programs.run(info, environment=name, before=_before(outputs), program=program)
 
 
