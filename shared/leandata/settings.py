@@ -25,6 +25,7 @@ _KNOWN = frozenset(
 )  # fmt: skip
 _OF_THE_DEPLOYER = frozenset({"CACHE", "ENV", "MARKER", "PG_BIN", "PORT_BASE", "STATE"})
 _DURATION = re.compile(r"([0-9]+)(ms|s|m|h)")
+_SCHEMA = re.compile(r"[A-Z][A-Z0-9_]*\.[A-Z][A-Z0-9_]*")
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
@@ -69,7 +70,11 @@ class DatabaseAddress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WarehouseAddress:
-    """snowflake://USER@ACCOUNT?host=...&port=...&protocol=http&role=...&warehouse=...&private_key_file=PATH."""
+    """snowflake://USER@ACCOUNT?host=...&port=...&protocol=http&role=...&warehouse=...&private_key_file=PATH.
+
+    `reads` and `writes` are schemas, such as RAW.SHOP,MARTS.SALES: where either is there, the client itself keeps to
+    them, for a warehouse that knows no roles (`leandata.rights`).
+    """
 
     account: str
     user: str
@@ -79,11 +84,13 @@ class WarehouseAddress:
     role: str = ""
     warehouse: str = ""
     private_key_file: Path | None = None
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises SettingsError when the text is no such address."""
-        allowed = {"host", "port", "protocol", "role", "warehouse", "private_key_file"}
+        allowed = {"host", "port", "protocol", "role", "warehouse", "private_key_file", "reads", "writes"}
         parts, options = _split(text, scheme="snowflake", allowed=allowed)
         if not parts.username or not parts.hostname:
             raise SettingsError("a warehouse address names a user and an account", where=_shown(text))
@@ -99,6 +106,8 @@ class WarehouseAddress:
             role=options.get("role", ""),
             warehouse=options.get("warehouse", ""),
             private_key_file=Path(options["private_key_file"]) if "private_key_file" in options else None,
+            reads=_schemas(options.get("reads", ""), text),
+            writes=_schemas(options.get("writes", ""), text),
         )
 
 
@@ -317,6 +326,14 @@ def _split(text: str, *, scheme: str, allowed: set[str]) -> tuple[urllib.parse.S
         hint = f"Known: {', '.join(sorted(allowed))}"
         raise SettingsError(f"unknown option {strange[0]!r} in an address", where=_shown(text), hint=hint)
     return parts, options
+
+
+def _schemas(names: str, text: str) -> tuple[str, ...]:
+    found = tuple(sorted(names.split(","))) if names else ()
+    for name in found:
+        if not _SCHEMA.fullmatch(name):
+            raise SettingsError(f"{name!r} is no schema", where=_shown(text), hint="Write it like RAW.SHOP")
+    return found
 
 
 def _port(parts: urllib.parse.SplitResult, text: str, *, default: int) -> int:

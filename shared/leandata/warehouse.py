@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from leandata.datasets import Dataset
 from leandata.errors import WarehouseError
 from leandata.lake import Manifest
+from leandata.rights import Guard, Rights
 from leandata.settings import WarehouseAddress
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Warehouse:
         self._address = address
         self._timeout = timeout
         self._connection: SnowflakeConnection | None = None
+        rights = Rights.of(address)
+        self._guard = None if rights is None else Guard(rights=rights)
 
     @classmethod
     @contextlib.contextmanager
@@ -148,6 +151,8 @@ class Warehouse:
         if self._connection is None:
             self._open()
         assert self._connection is not None
+        if self._guard is not None:
+            self._guard.demand(sql)
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(sql, params or None)
@@ -165,6 +170,8 @@ class Warehouse:
 
         logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # we raise what it would log
         address = self._address
+        if self._guard is not None:
+            self._guard.current = ()
         options: dict[str, Any] = {
             "account": address.account,
             "user": address.user,
