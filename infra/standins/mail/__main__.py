@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
+import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,7 +46,11 @@ async def run(options: argparse.Namespace) -> None:
         f"mail: smtp://{options.host}:{options.smtp_port}, pages at http://{options.host}:{options.http_port}",
         flush=True,
     )
-    await server.serve_forever()
+    stopped = asyncio.Event()
+    for known in (signal.SIGTERM, signal.SIGINT):  # the first process of a pod is ended by nothing that it ignores
+        asyncio.get_running_loop().add_signal_handler(known, stopped.set)
+    await stopped.wait()
+    server.close()
 
 
 def main() -> None:
