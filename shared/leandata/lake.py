@@ -63,8 +63,10 @@ class Lake:
             address = LakeAddress.parse(url)
             self.url = address.place
             self._store: Any = _store(address)
-        except (BaseError, OSError, SettingsError, ValueError) as error:
-            raise LakeError(f"the lake cannot be opened: {_line(error)}", where=url) from error
+        except SettingsError as error:
+            raise LakeError(f"the lake cannot be opened: {error.what}", where=error.where) from error
+        except (BaseError, OSError, ValueError) as error:
+            raise LakeError(f"the lake cannot be opened: {_line(error)}", where=self.url) from error
 
     def publish(self, dataset: Dataset, slices: Mapping[date | None, pa.Table], *, run: str) -> list[Manifest]:
         """Write each slice's rows (typed by the contract) and then its manifest; sorted by day.
