@@ -60,9 +60,9 @@ def decide(found: Found, *, environment: str) -> tuple[Step, ...]:
         hint = f"Take the role that administers the account of {environment}"
         raise LeandataError("these credentials may not use the state bucket", where=environment, hint=hint)
     if found.bucket == "missing":
-        return ("make", "move", "forget")
+        return ("make", "move", "forget", "update")
     if found.here and not found.there:
-        return ("make", "move", "forget")
+        return ("make", "move", "forget", "update")
     if not found.there:
         hint = "Run it where it was run first, or bring that folder's .leandata here"
         raise LeandataError("the state bucket is there, but nobody knows who made it", where=environment, hint=hint)

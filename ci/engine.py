@@ -142,7 +142,25 @@ class Engine:
         workspace = self._workspace(info, lock=lock)
         if not self._exists(workspace, info):
             workspace.create_stack(self.environment.name)
+        elif self.bucket is not None:
+            self._adopt(workspace)
         return _Lean.existing(self.environment.name, workspace)
+
+    def _adopt(self, workspace: auto.LocalWorkspace) -> None:
+        """Go on with the key that encrypts the state in the bucket, on a machine that did not make the stack.
+
+        The CLI looks for that key in the stack's settings alone, and without any it would take a new passphrase.
+        """
+        name = self.environment.name
+        if Path(workspace.work_dir, f"Pulumi.{name}.yaml").exists():
+            return
+        known = (workspace.export_stack(name).deployment or {}).get("secrets_providers") or {}
+        kept: dict[str, str] = known.get("state") or {}
+        provider = None if self.secrets_provider == "passphrase" else self.secrets_provider
+        settings = auto.StackSettings(
+            secrets_provider=provider, encrypted_key=kept.get("encryptedkey"), encryption_salt=kept.get("salt")
+        )
+        workspace.save_stack_settings(name, settings)
 
     def _workspace(self, info: StackInfo, *, lock: int | None) -> auto.LocalWorkspace:
         work = self.folder / "work" / info.name

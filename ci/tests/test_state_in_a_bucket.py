@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from infra.environment import ROOT
 from infra.standins.lake.application import application
 from infra.standins.lake.store import Store
 from infra.testing.parts import free_port
+from leandata.errors import LeandataError
 
 pytestmark = pytest.mark.integration
 INFO = StackInfo(name="small", module="ci.tests.small_program", folder=ROOT, needs=())
@@ -115,7 +118,7 @@ def run(places: States) -> list[str]:
 
 
 def test_state_is_made_here_moved_to_the_bucket_and_found_there(places: Callable[[], States], tmp_path: Path) -> None:
-    assert run(places()) == ["make", "move", "forget"]
+    assert run(places()) == ["make", "move", "forget", "update"]
     assert (tmp_path / "s3" / "state" / ".pulumi" / "stacks" / "small" / "local.json").is_file()
     assert run(places()) == ["update"]
     assert account.outputs(places().there.exported(INFO)) == {"said": "hello"}
@@ -139,3 +142,33 @@ def test_a_deployment_locks_writes_and_gives_the_lock_up(places: Callable[[], St
     assert locks == ["PUT", "DELETE"]
     assert {method for method, _ in s3.written} == {"PUT", "DELETE"}
     assert all(path.startswith("/state/.pulumi/") for _, path in s3.written)
+
+
+def salt(tmp_path: Path) -> str:
+    """What the state says of the passphrase that encrypts it."""
+    text = (tmp_path / "s3" / "state" / ".pulumi" / "stacks" / "small" / "local.json").read_text()
+    return json.loads(text)["checkpoint"]["latest"]["secrets_providers"]["state"]["salt"]
+
+
+def test_another_machine_goes_on_with_the_key_that_encrypts_the_state(
+    places: Callable[[], States], tmp_path: Path
+) -> None:
+    run(places())
+    folder, before = tmp_path / "here" / "engine", salt(tmp_path)
+    passphrase = (folder / "passphrase").read_text()
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "passphrase").write_text(passphrase)
+    assert run(places()) == ["update"]
+    assert salt(tmp_path) == before
+
+
+def test_a_machine_without_the_key_is_refused_and_the_state_stays_as_it_was(
+    places: Callable[[], States], tmp_path: Path
+) -> None:
+    run(places())
+    before = salt(tmp_path)
+    shutil.rmtree(tmp_path / "here" / "engine")
+    with pytest.raises(LeandataError):
+        run(places())
+    assert salt(tmp_path) == before
