@@ -77,9 +77,9 @@ def test_a_pod_has_no_token_of_kubernetes_and_an_account_of_its_own(api: Program
 
 def test_a_service_grows_at_the_same_load_whatever_its_node_keeps_for_a_pod(api: Program, pod: dict[str, Any]) -> None:
     resources = pod["containers"][0]["resources"]
-    assert (resources["limits"]["cpu"], resources["requests"]["cpu"]) == ("500m", "25m")
+    assert (resources["limits"]["cpu"], resources["requests"]["cpu"]) == ("500m", "10m")
     metric = manifests(api, "HorizontalPodAutoscaler")["api"]["spec"]["metrics"][0]["resource"]
-    assert metric["target"] == {"averageUtilization": 700, "type": "Utilization"}  # of 25m, so 35% of what it may use
+    assert metric["target"] == {"averageUtilization": 1750, "type": "Utilization"}  # of 10m, so 35% of what it may use
 
 
 def test_only_the_secrets_that_its_settings_name_are_mounted(pod: dict[str, Any]) -> None:
