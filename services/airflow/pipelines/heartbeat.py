@@ -16,7 +16,7 @@ import psycopg
 from leandata.errors import LeandataError
 from leandata.settings import read_secret
 
-LATE_SECONDS = 90
+LATE_SECONDS = 180
 _CONNECT_SECONDS = 5
 _ALIVE = """
 SELECT count(*) FROM job WHERE job_type = %(job)s AND hostname = %(host)s AND state = 'running'
