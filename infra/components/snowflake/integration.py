@@ -116,7 +116,7 @@ def make_stage(
     reader: snowflake.AccountRole,
     needs: Mapping[str, list[pulumi.Resource]],
 ) -> list[pulumi.Resource]:
-    """The stage of a database and its file format; `reader` was granted what will be, so it comes first."""
+    """The stage of a database and its file format; what was granted on things that will be is among `needs`."""
     zone, schema = database.stage_zone, schemas[Place(database=database.name, schema=STAGES)]
     options = provider.options(stack, parent=parent, needs=[reader, *needs[zone]])
     file_format = snowflake.FileFormatParquet(

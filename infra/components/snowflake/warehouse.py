@@ -31,7 +31,8 @@ def make(
     grants = make_grants(parent, stack=stack, plan=planned, roles=roles, databases=databases, schemas=schemas)
     make_memberships(parent, stack=stack, plan=planned, roles=roles)
     make_warehouses(parent, stack=stack, plan=planned, roles=roles)
-    read = integration.make_integration(parent, stack=stack, layout=layout, zones=zones)
+    integrated = integration.make_integration(parent, stack=stack, layout=layout, zones=zones)
+    read = {zone: [*made, *grants] for zone, made in integrated.items()}  # rights on what will be come before it
     for database in layout:
         if database.stage_zone:
             place = Place(database=database.name, schema=STAGES)
