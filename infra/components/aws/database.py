@@ -52,7 +52,14 @@ def make_server(parent: DatabaseServer, *, name: str, stack: Stack) -> logical.S
     secret = made.master_user_secrets.apply(lambda found: (found[0].secret_arn or "") if found else "")
     stack.foreign[ADMIN_SECRET] = (secret, "password")
     password = secret.apply(lambda _: f"{pods.SECRETS}/{ADMIN_SECRET}")
-    return logical.Server(host=made.address, port=PORT, admin=ADMIN, admin_password=password, needs=[made])
+    return logical.Server(
+        host=made.address,
+        port=PORT,
+        admin=ADMIN,
+        admin_password=password,
+        needs=[made],
+        identity=made.resource_id.apply(lambda known: known or ""),
+    )
 
 
 def settings(stack: Stack) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from infra.components import naming
 from infra.components.database import DatabaseServer
 from infra.components.kubernetes import logical
@@ -43,10 +45,12 @@ def make_server(parent: DatabaseServer, *, name: str, stack: Stack) -> logical.S
         storage={folder: _STORAGE},
     )
     service = Service(name, stack=stack, programs=[program], parent=parent)
+    made: Any = service.processes["postgres"]
     return logical.Server(
         host=listen.host,
         port=listen.port,
         admin=_ADMIN,
         admin_password=password,
-        needs=[service.processes["postgres"]],
+        needs=[made],
+        identity=made.metadata.apply(lambda known: known.get("uid") or ""),
     )

@@ -20,13 +20,17 @@ _JOB = ("python", "-m", "infra.jobs.databases")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Server:
-    """How the server is reached: `admin` is who makes databases and roles, its password in the file that is named."""
+    """How the server is reached: `admin` is who makes databases and roles, its password in the file that is named.
+
+    `identity` is new when the server is: then everything in it is made again.
+    """
 
     host: pulumi.Input[str]
     port: int
     admin: str
     admin_password: pulumi.Input[str]
     needs: Sequence[pulumi.Resource] = field(default_factory=list[pulumi.Resource])
+    identity: pulumi.Input[str] = ""
 
     @property
     def address(self) -> pulumi.Output[str]:
@@ -49,7 +53,8 @@ def make_database(
     password = Secret(naming.database_secret(owner), stack=stack, parent=parent).path
     command = [*_JOB, "owner", "--server", server.address, "--database", name, "--owner", owner]
     job = _job(f"database-{name}", [*command, "--password-file", password], parent=parent, stack=stack, server=server)
-    identity = pulumi.Output.all(server.host, job.urn).apply(lambda known: f"{known[0]}/{name}")
+    known = pulumi.Output.all(server.host, server.identity, job.urn)
+    identity = known.apply(lambda parts: f"{parts[0]}/{name}/{parts[1]}".rstrip("/"))
     address = _address(server, role=owner, database=name, password=password)
     return Made(identity=identity, job=job), _known_after(address, job), password
 
@@ -112,7 +117,7 @@ def _job(
     server: Server,
     needs: Sequence[pulumi.Resource] = (),
 ) -> pulumi.Resource:
-    task = Task(command=command, owner=naming.SYSTEM)
+    task = Task(command=command, triggers={"server": server.identity}, owner=naming.SYSTEM)
     return Job(name, stack=stack, task=task, needs=[*server.needs, *needs], parent=parent).run
 
 

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pulumi
 import pytest
 
 from ci.graph import discover
 from ci.programs import Program
-from ci.testing import environment, manifests, of_kind, stack_of
+from ci.testing import declared_by, environment, manifests, of_kind, stack_of
 from infra.components import naming
-from infra.components.kubernetes import pods
+from infra.components.kubernetes import logical, pods
 from infra.components.kubernetes.warehouse import statements
+from infra.components.stack import Stack
 from infra.components.warehouse import LAYOUT
 from infra.environment import ROOT
 from infra.jobs import databases
@@ -194,6 +196,23 @@ def test_a_job_mounts_the_two_secrets_that_it_names_and_no_other(database: Progr
         words = " ".join(works(database)[name])
         assert mounted == set(pods.secrets_named([words]))
         assert len(mounted) == (1 if name == "shop-seed" else 2)
+
+
+def test_everything_is_made_again_in_a_new_server() -> None:
+    def made(identity: str) -> Program:
+        def declare(stack: Stack) -> None:
+            server = logical.Server(host="db.example", port=5432, admin="root", admin_password="/x", identity=identity)
+            parent: Any = pulumi.ComponentResource("leandata:index:Database", "parent")
+            found, _, _ = logical.make_database(
+                parent, name="serving", stack=stack, server=server, owner="serving_writer"
+            )
+            pulumi.export("identity", found.identity)
+
+        return declared_by("cluster", declare, stack="database", outputs=OUTPUTS)
+
+    one, same, other = made("1"), made("1"), made("2")
+    assert list(manifests(one, "Job")) == list(manifests(same, "Job")) != list(manifests(other, "Job"))
+    assert one.outputs == same.outputs != other.outputs
 
 
 def test_no_secret_has_a_value_in_the_program(database: Program) -> None:
