@@ -6,24 +6,39 @@ import urllib.parse
 
 import pulumi
 
+from infra.components import naming
 from infra.components.kubernetes import pods
-from infra.components.snowflake.plan import service_role, user
+from infra.components.snowflake.plan import service_access, service_role, user
 from infra.components.stack import Stack
+from infra.components.warehouse import LAYOUT
 from infra.environment import Environment
+from leandata.datasets import CATALOG
+from leandata.errors import SettingsError
 
 
 def address_of(stack: Stack, service: str, warehouse: pulumi.Input[str]) -> pulumi.Output[str]:
-    """How a service connects to the warehouse at the address `warehouse`: as its own user, where it has one."""
+    """How a service connects to the warehouse at the address `warehouse`: as itself."""
     return pulumi.Output.from_input(warehouse).apply(lambda text: own_address(stack.environment, service, text))
 
 
 def own_address(environment: Environment, service: str, warehouse: str) -> str:
-    """On Snowflake with the service's user, role, key and warehouse; the stand-in knows nobody, and is as it is."""
+    """On Snowflake with its user, role, key and warehouse; for the stand-in, which knows no roles, with its rights.
+
+    Raises SettingsError for a service whose manifest asks for nothing in the warehouse.
+    """
+    manifest = naming.services(environment.root)[service]
+    opened = service_access(LAYOUT, manifest=manifest, catalog=CATALOG)
+    if not opened:
+        hint = "Name its datasets under [data.warehouse]"
+        raise SettingsError(f"{service} has no business in the warehouse", where=f"services/{service}", hint=hint)
     said = environment.file.snowflake
+    options = {"role": service_role(service)}
     if environment.substrate("warehouse") != "snowflake" or said is None:
-        return warehouse
-    options = {
-        "role": service_role(service),
+        for word, level in (("reads", "READ"), ("writes", "WRITE")):
+            names = sorted(one.place.name for one in opened if one.level == level)
+            options |= {word: ",".join(names)} if names else {}
+        return f"{warehouse}&{urllib.parse.urlencode(options, safe=',')}"
+    options |= {
         "warehouse": said.serving("services"),
         "private_key_file": f"{pods.SECRETS}/warehouse-{service}",
     }

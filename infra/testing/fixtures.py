@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.environment import Environment
 from infra.standins.shop.seed import seed
 from infra.testing import parts
 from leandata.database import connect
@@ -58,7 +59,9 @@ def platform(
     shop_owner: DatabaseAddress,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Generator[Platform]:
-    """Everything that the pipelines need, once for all tests."""
+    """Everything that the pipelines need, once for all tests; in the warehouse they may what Airflow may."""
+    from infra.components.connections import own_address
+
     folder = tmp_path_factory.mktemp("platform")
     zones = {zone: f"file://{folder / 'lake' / zone}" for zone in ("raw", "curated", "models")}
     for zone in zones:
@@ -73,7 +76,7 @@ def platform(
                 "LEANDATA_LAKE_RAW": zones["raw"],
                 "LEANDATA_LAKE_CURATED": zones["curated"],
                 "LEANDATA_LAKE_MODELS": zones["models"],
-                "LEANDATA_WAREHOUSE": standin.url,
+                "LEANDATA_WAREHOUSE": own_address(Environment.load("local", environ={}), "airflow", standin.url),
                 "LEANDATA_SERVING": url_of(serving),
                 "LEANDATA_SHOP": url_of(replica),
                 "LEANDATA_MAIL": f"smtp://127.0.0.1:{mail_server.smtp_port}?sender=platform@leandata.example",
