@@ -12,13 +12,11 @@ import yaml
 
 from ci.programs import Program
 from ci.testing import declared_by, manifests, of_kind
-from infra.components.kubernetes import orchestrator, pods, task_pods
+from infra.components.kubernetes import orchestrator
 from infra.components.manifest import ServiceManifest
 from infra.components.orchestrator import Orchestrator
 from infra.components.settings import service_settings
 from infra.components.stack import Stack
-from infra.environment import ROOT
-from pipelines.dag_defaults import DEFAULTS
 
 OUTPUTS = {"cluster": {"kubeconfig": "", "security_group": ""}}
 AT = "/run/secrets/leandata"
@@ -139,14 +137,6 @@ def test_one_image_runs_everything(program: Program) -> None:
 def test_a_process_has_the_keys_that_it_needs_and_no_other(program: Program, process: str) -> None:
     database = set() if process == orchestrator.CLEANUP else {"database-airflow"}
     assert mounted(every_pod(program)[process]) == KEYS[process] | database
-
-
-def test_a_task_holds_no_secret_of_airflow_s_own(task: dict[str, Any]) -> None:
-    assert mounted(task["spec"]) == {
-        "dask-tls", "database-serving-writer", "database-shop-writer", "warehouse-airflow",
-    }  # fmt: skip
-    assert not [name for name in variables(task["spec"]) if name.endswith("_CMD")]
-    assert not re.search("SQL_ALCHEMY|FERNET|JWT|SECRET_KEY|SIMPLE_AUTH", json.dumps(task))
 
 
 def test_no_process_but_the_task_is_told_where_the_data_is(program: Program) -> None:
@@ -378,47 +368,3 @@ def test_work_by_the_clock_never_runs_twice_at_a_time_and_leaves_nothing(program
         assert spec["jobTemplate"]["spec"]["ttlSecondsAfterFinished"] > 0
         assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] > 0
         assert len(spec["schedule"].split()) == 5
-
-
-# -- the pods of tasks -------------------------------------------------------------------------------------------------
-
-
-def test_the_scheduler_finds_the_template_where_it_is_told(program: Program) -> None:
-    spec = every_pod(program)["airflow-scheduler"]
-    place = variables(spec)["AIRFLOW__KUBERNETES_EXECUTOR__POD_TEMPLATE_FILE"]
-    (mount,) = [one for one in spec["containers"][0]["volumeMounts"] if one["name"] == "tasks"]
-    assert place == f"{mount['mountPath']}/{task_pods.FILE}"
-    assert mount["readOnly"] is True
-    assert "subPath" not in mount, "then a changed template would not be seen"
-
-
-def test_a_task_s_pod_is_one_that_airflow_completes(task: dict[str, Any]) -> None:
-    (container,) = task["spec"]["containers"]
-    assert container["name"] == "base"
-    assert "command" not in container, "the work is given as arguments"
-    assert task["spec"]["restartPolicy"] == "Never"
-
-
-def test_the_longest_task_may_run_to_its_end_when_its_node_goes(task: dict[str, Any]) -> None:
-    longest = DEFAULTS["execution_timeout"].total_seconds()
-    assert task["spec"]["terminationGracePeriodSeconds"] > longest
-    assert task["spec"]["activeDeadlineSeconds"] > task["spec"]["terminationGracePeriodSeconds"]
-
-
-def test_a_running_task_is_not_moved_to_save_a_node(task: dict[str, Any]) -> None:
-    assert task["metadata"]["annotations"] == {
-        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
-        "karpenter.sh/do-not-disrupt": "true",
-    }
-
-
-def test_a_task_opens_the_compute_cluster_with_its_certificate(task: dict[str, Any]) -> None:
-    told = variables(task["spec"])
-    assert told["DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT"] == f"{pods.SECRETS}/dask-tls"
-    assert told["LEANDATA_DASK"].startswith("tls://")
-
-
-def test_the_dags_lie_in_the_image(program: Program) -> None:
-    place = variables(every_pod(program)["airflow-dag-processor"])["AIRFLOW__CORE__DAGS_FOLDER"]
-    assert place == "/app/pipelines/dags"
-    assert (ROOT / "services" / "airflow" / place.removeprefix("/app/")).is_dir()
