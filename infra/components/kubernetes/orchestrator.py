@@ -289,7 +289,7 @@ def _airflow(*arguments: str) -> list[str]:
 def _checked(job: str, *, start: float) -> dict[str, Any]:
     """Probes of a process that listens nowhere: it is asked when its heart last beat. `start` is in seconds."""
     command = ["python", "-m", "pipelines.heartbeat", job, f"{pods.RENDERED}/{_CONNECTION}"]
-    asked = {"exec": {"command": command}, "timeoutSeconds": 20}
+    asked = {"exec": {"command": command}, "timeoutSeconds": 45}
     return {
         "livenessProbe": {**asked, "failureThreshold": 4, "periodSeconds": 60},
         "readinessProbe": {**asked, "failureThreshold": 2, "periodSeconds": 30},
