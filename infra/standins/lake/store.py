@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -217,7 +218,7 @@ async def _write(path: Path, data: AsyncIterator[bytes]) -> None:
     with path.open("wb") as file:
         async for chunk in data:
             file.write(chunk)
-        _settle(file)
+        await asyncio.to_thread(_settle, file)  # others are answered while the disk is slow
 
 
 def _settle(file: BinaryIO) -> None:
