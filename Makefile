@@ -7,12 +7,14 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access bench check deploy destroy doctor images logs new-service policy render report restart rotate run scan setup sleep snapshot status test test-cluster wake
+.PHONY: help access bench bootstrap check deploy destroy doctor images logs new-service policy render report restart rotate run scan setup sleep snapshot status test test-cluster wake
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 deploy: ## bring ENV to what the programs declare (STACK=api,dash  DRY=yes  PORT_BASE=17400  STATE=folder)
 	$(LEANDATA) deploy --env "$(ENV)" --stack "$(STACK)" $(if $(DRY),--dry) $(JSON_)
+bootstrap: ## make what an AWS account needs, once, by a person: state bucket, roles of CI, budget (ENV=dev  DRY=yes)
+	$(LEANDATA) bootstrap --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
 images: ## build the images that changed; needs a container engine (ENV=cluster  SERVICE=api  DRY=yes)
 	$(LEANDATA) images --env "$(ENV)" --service "$(SERVICE)" $(if $(DRY),--dry) $(JSON_)
 status: ## what runs, how healthy it is, how fresh the data is

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -130,6 +130,19 @@ class Engine:
         with _told(info):
             known = self._exists(workspace, info)
             return dict(workspace.export_stack(self.environment.name).deployment or {}) if known else {}
+
+    def fetch(self, infos: Iterable[StackInfo]) -> None:
+        """Copy these stacks' state from the bucket to where it is read as files: for previews, to look at outputs.
+
+        Nothing where state lies in the folder anyway. Raises LeandataError.
+        """
+        if self.bucket is None:
+            return
+        for info in infos:
+            copy = self.checkpoint(info.name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.touch(mode=0o600)
+            copy.write_text(json.dumps({"checkpoint": {"latest": self.exported(info)}}), encoding="utf-8")
 
     def imported(self, info: StackInfo, state: dict[str, Any]) -> None:
         """Make `state` that of the stack, all of it or nothing. Raises LeandataError."""

@@ -21,6 +21,7 @@ from ci.engine import Engine
 from ci.events import Log
 from ci.graph import StackInfo
 from ci.testing import environment
+from infra.components.stack import deployed
 from infra.environment import ROOT
 from infra.standins.lake.application import application
 from infra.standins.lake.store import Store
@@ -142,6 +143,26 @@ def test_a_deployment_locks_writes_and_gives_the_lock_up(places: Callable[[], St
     assert locks == ["PUT", "DELETE"]
     assert {method for method, _ in s3.written} == {"PUT", "DELETE"}
     assert all(path.startswith("/state/.pulumi/") for _, path in s3.written)
+
+
+def test_what_the_bucket_knows_is_fetched_for_those_who_read_files(places: Callable[[], States], s3: S3) -> None:
+    run(places())
+    there = places().there
+    assert not deployed(there.environment, "small"), "its file is in the bucket only"
+    assert there.outputs("small") == {}
+    s3.written.clear()
+    there.fetch([INFO])
+    assert deployed(there.environment, "small")
+    assert there.outputs("small") == {"said": "hello"}
+    assert s3.written == [], "it only looks"
+
+
+def test_a_stack_that_was_never_deployed_is_fetched_as_nothing(places: Callable[[], States]) -> None:
+    run(places())
+    there, never = places().there, StackInfo(name="never", module="ci.tests.small_program", folder=ROOT, needs=())
+    there.fetch([never])
+    assert not deployed(there.environment, "never")
+    assert there.outputs("never") == {}
 
 
 def salt(tmp_path: Path) -> str:

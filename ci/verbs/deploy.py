@@ -32,6 +32,8 @@ def deploy(options: Options) -> int:
     port, stop = serve()
     try:
         engine = Engine(environment=environment, pulumi=pulumi_path(), provider_port=port)
+        if options.dry:
+            engine.fetch(everything.values())
         with watching(quiet=options.json, totals=lambda: totals(environment)) as watcher:
             act = (lambda stack, log: stack.preview(log)) if options.dry else (lambda stack, log: stack.up(log))
             runs = run_all(engine, stacks, act=act, watcher=watcher, locked=not options.dry)
@@ -45,6 +47,7 @@ def deploy(options: Options) -> int:
         _show_changes(runs)
     elif good:
         print(f"\nDeployed {environment.name} in {seconds:.1f}s.")
+        engine.fetch(everything.values())
         print(look_first(engine))
     for run in [] if options.json else runs:
         if run.state == "failed":
