@@ -198,8 +198,8 @@ def _identities(found: Sequence[Resource], environment: Environment) -> Iterator
 
 def _statements(found: Sequence[Resource]) -> Iterator[Statement]:
     for one in _of(found, "aws:iam/rolePolicy:RolePolicy"):
-        said = json.loads(one["policy"])
-        for number, raw in enumerate(said["Statement"]):
+        said = json.loads(one["policy"])["Statement"]
+        for number, raw in enumerate([said] if isinstance(said, dict) else said):
             yield Statement(
                 holder=f"iam:{_last(one['role'])}",
                 sid=str(raw.get("Sid", number)),

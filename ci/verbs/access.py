@@ -20,7 +20,7 @@ def access(options: Options) -> int:
     environment = Environment.current()
     programs = declared(environment.name, root=environment.root)
     if not options.who and not options.what:
-        return _compared(matrix(programs, environment), options)
+        return compared(matrix(programs, environment), options)
     facts = model(programs, environment)
     rights = found(facts, who=options.who, what=options.what)
     if options.json:
@@ -65,7 +65,8 @@ def table(rights: Sequence[Right]) -> list[str]:
     return ["  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
 
 
-def _compared(result: Matrix, options: Options) -> int:
+def compared(result: Matrix, options: Options) -> int:
+    """Say whether what is allowed is what is asked for; 1 when it is not."""
     missing = [_missing(who, action, thing) for who, action, thing in result.missing]
     if options.json:
         emit(

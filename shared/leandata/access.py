@@ -21,6 +21,7 @@ WRITE: Action = "write"
 _READS = frozenset({"OWNERSHIP", "SELECT"})
 _WRITES = frozenset({"DELETE", "INSERT", "OWNERSHIP", "TRUNCATE", "UPDATE"})
 _S3 = {"read": "s3:GetObject", "write": "s3:PutObject"}
+_USER = "user:"
 _OPENS_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an action, no secret
 
 
@@ -187,13 +188,13 @@ class Model:
             found.setdefault(statement.holder, []).append(statement)
         return found
 
-    def _walk(self, who: str) -> dict[str, tuple[str, ...]]:
+    def _walk(self, who: str, *, as_users: bool = True) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {who: (who,)}
         ahead = deque([who])
         while ahead:
             node = ahead.popleft()
             for target in self._next(node):
-                if target not in found:
+                if target not in found and (as_users or not target.startswith(_USER)):
                     found[target] = (*found[node], target)
                     ahead.append(target)
         return found
@@ -242,12 +243,15 @@ class Model:
                 yield (*session[grant.role], _words(grant))
 
     def _sessions(self, reached: Mapping[str, tuple[str, ...]]) -> Iterable[Mapping[str, tuple[str, ...]]]:
-        """What is reached within the warehouse, a user at a time: sessions of two users do not add up."""
-        users = [node for node in reached if node.startswith("user:")]
-        for user in users:
+        """What is reached within the warehouse, a user at a time: sessions of two users do not add up.
+
+        Roles that somebody has without a user of ours, as people have by their login, are a session as well.
+        """
+        for user in (node for node in reached if node.startswith(_USER)):
             yield {node: (*reached[user][:-1], *path) for node, path in self.reached(user).items()}
-        if not users:
-            yield {node: path for node, path in reached.items() if node.startswith("role:")}
+        who = next(iter(reached))
+        if not who.startswith(_USER):
+            yield self._walk(who, as_users=False)
 
     def _usable(
         self, session: Mapping[str, tuple[str, ...]], kind: str, name: str, privileges: Collection[str]
@@ -278,8 +282,9 @@ def matching(things: Iterable[Thing], text: str) -> list[Thing]:
     """
     wanted = _parts(text)
     ordered = sorted(things)
+    named = [thing for thing in ordered if thing.name.lower() == text.strip().lower()]
     exact = [thing for thing in ordered if _parts(thing.name) == wanted]
-    return exact or [thing for thing in ordered if wanted and _in_order(wanted, _parts(thing.name))]
+    return named or exact or [thing for thing in ordered if wanted and _in_order(wanted, _parts(thing.name))]
 
 
 def _parts(text: str) -> list[str]:
