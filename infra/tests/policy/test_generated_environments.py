@@ -145,6 +145,7 @@ def generated(name: str, part: str, changes: Mapping[str, Any]) -> tuple[Program
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(3600)  # about eight minutes on two quiet cores
 @settings(max_examples=1_000, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(file=files(), part=st.sampled_from(sorted(PARTS)))
 def test_a_thousand_environments_break_no_policy(file: tuple[str, dict[str, Any]], part: str) -> None:
