@@ -65,9 +65,13 @@ def test_a_version_without_schemas_is_no_silence():
 
 
 def test_parliament_prints_an_object_a_line():
-    one = {"issue": "RESOURCE_STAR", "title": "Star", "detail": ["x"], "location": {"filepath": "a.json"}}
+    one = {"issue": "UNKNOWN_ACTION", "title": "Unknown", "detail": ["x"], "location": {"filepath": "a.json"}}
     text = f"warning: something\n{json.dumps(one)}\n"
-    assert reading.parliament(text) == [Found(place="a.json", rule="RESOURCE_STAR", said='Star ["x"]')]
+    assert reading.parliament(text) == [Found(place="a.json", rule="UNKNOWN_ACTION", said='Unknown ["x"]')]
+
+
+def test_what_our_own_rules_judge_more_closely_is_left_to_them():
+    assert reading.parliament(json.dumps({"issue": "RESOURCE_STAR", "title": "Star", "location": {}})) == []
 
 
 def test_shellcheck_names_file_and_line():
