@@ -171,12 +171,13 @@ def record(path: Path, images: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The files of a package held whole, without tests, caches and environments."""
+    """The files of a package held whole, without its own tests, caches and environments; dbt's tests are its code."""
     if not folder.is_dir():
         return
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part.startswith(".") or part in {"__pycache__", "tests"} for part in parts):
+        hidden = parts[0] == "tests" or any(part.startswith(".") or part == "__pycache__" for part in parts)
+        if path.is_file() and not hidden:
             yield path
 
 

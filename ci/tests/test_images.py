@@ -98,9 +98,17 @@ def test_no_image_holds_tests_secrets_programs_or_another_service(name: str) -> 
     assert {"lock/pyproject.toml", "lock/uv.lock"} <= set(found)
     for place in found:
         parts = place.split("/")
-        assert "tests" not in parts, place
+        assert "tests" not in parts or "dbt" in parts, place
         assert parts[1] not in others, place
         assert place.split("/")[1:3] not in (["infra", "components"], ["infra", "stacks"], ["infra", "environments"])
+
+
+def test_the_image_of_airflow_holds_every_test_of_dbt_because_a_transformation_is_not_published_without() -> None:
+    found = images.contents(ROOT, RECIPES["airflow"])
+    folder = ROOT / "services" / "airflow" / "pipelines" / "dbt"
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert "tests/generic/not_negative.sql" in files
+    assert {place.removeprefix("code/pipelines/dbt/") for place in found if "/dbt/" in place} == files
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
