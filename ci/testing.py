@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable, Generator, Mapping
@@ -11,8 +12,15 @@ from typing import Any
 from ci import programs
 from ci.graph import StackInfo, discover
 from ci.programs import Program, Resource
+from ci.snapshot import take
 from infra.components.stack import Stack
 from infra.environment import ROOT, Environment
+
+
+@functools.cache
+def graph(name: str) -> dict[str, Program]:
+    """What every stack of the environment `name` declares; its programs run once a test session."""
+    return take(name)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from infra.components.service import Program, Task
 from infra.components.stack import Stack
 
 _LINGER = 5  # seconds that load balancers and other pods take to hear that a pod is going
+_PROGRESS = 300  # seconds beyond the longest start until a rolling update has failed
 _MARGIN = 10  # seconds between the longest graceful end and the kill
 _BUSY = 0.35  # of the CPU that a pod may use: a service grows before it is slow
 _JOB_CPU, _JOB_MEMORY = "500m", 1024 * 2**20
@@ -259,6 +260,7 @@ def _workload(
     rolling = {"maxSurge": 0, "maxUnavailable": 1} if extra.alone else {"maxSurge": 1, "maxUnavailable": 0}
     made |= {
         "minReadySeconds": 1,
+        "progressDeadlineSeconds": round(program.manifest.start_timeout) + _PROGRESS,
         "revisionHistoryLimit": 3,
         "strategy": {"rollingUpdate": rolling, "type": "RollingUpdate"},
     }
