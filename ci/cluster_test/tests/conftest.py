@@ -20,6 +20,11 @@ TODAY = date(2026, 11, 24)
 _NO_CLUSTER = "KUBECONFIG is not set: point it to the file of a cluster that may be used for tests"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # The Kubernetes client leaves the sockets of its streams to the garbage collector.
+    config.addinivalue_line("filterwarnings", "ignore::ResourceWarning")
+
+
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("cluster") and not os.environ.get("KUBECONFIG"):
