@@ -1,7 +1,7 @@
 """Whatever an environment's file says, no policy is broken: no public bucket, no warehouse without a monitor, no bad pod.
 
 The parts that an environment's file sizes are run under mocks, each in environments that nobody has written yet: as
-many as LEANDATA_EXAMPLES says. A thousand take about eight minutes.
+many as GENERATED_EXAMPLES says. A thousand take about eight minutes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from infra.policy.graph import PRODUCTION, Graph
 from infra.policy.restricted import RULES as RESTRICTED
 
 KEY = "arn:aws:kms:eu-central-1:333333333333:key/"
-EXAMPLES = int(os.environ.get("LEANDATA_EXAMPLES") or 150)
+EXAMPLES = int(os.environ.get("GENERATED_EXAMPLES") or 150)
 OUTPUTS: dict[str, dict[str, Any]] = {
     "cluster": {"kubeconfig": "{}", "security_group": "sg-pods"},
     "foundation": {
