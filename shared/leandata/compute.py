@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import warnings
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from leandata.errors import ComputeError
@@ -48,19 +48,31 @@ def connect(address: str, *, timeout: float = 30.0) -> Generator[Cluster]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", VersionMismatchWarning)
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # it counts what only one side has: see `differing`
             client = Client(address, timeout=timeout, set_as_default=False)
-    except VersionMismatchWarning as error:
-        raise ComputeError(
-            "client, scheduler and workers differ", where=address, hint=" ".join(str(error).split())
-        ) from error
     except (OSError, TimeoutError, ValueError) as error:
         raise ComputeError(f"the Dask scheduler does not answer: {error}", where=address) from error
     try:
         _await_worker(client, address, timeout=timeout)
+        found: Any = client.get_versions()  # pyright: ignore
+        if different := differing(found):
+            raise ComputeError("client, scheduler and workers differ", where=address, hint="; ".join(different))
         yield Cluster(client)
     finally:
         client.close()
+
+
+def differing(found: Mapping[str, Any]) -> list[str]:
+    """The packages of which client, scheduler and workers have several versions, sorted; `found` as Dask gives it.
+
+    A package that one of them lacks is no difference: images hold what their service needs, and no more.
+    """
+    sides: list[Mapping[str, Any]] = [found["client"], found["scheduler"], *found["workers"].values()]
+    known: dict[str, set[str]] = {}
+    for side in sides:
+        for name, version in side["packages"].items():
+            known.setdefault(name, set()).update([str(version)] if version else [])
+    return [f"{name}: {', '.join(sorted(versions))}" for name, versions in sorted(known.items()) if len(versions) > 1]
 
 
 def _await_worker(client: Client, address: str, *, timeout: float) -> None:

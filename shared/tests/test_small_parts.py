@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -92,3 +93,23 @@ def test_settings_start_quickly_because_they_load_nothing_heavy() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+def versions(client: dict[str, str | None], scheduler: dict[str, str | None], *workers: dict[str, str | None]) -> Any:
+    sides = {str(number): {"packages": worker} for number, worker in enumerate(workers)}
+    return {"client": {"packages": client}, "scheduler": {"packages": scheduler}, "workers": sides}
+
+
+def test_a_package_that_an_image_lacks_is_no_difference_between_client_and_dask_cluster() -> None:
+    lean: dict[str, str | None] = {"distributed": "2026.8.0", "numpy": None}
+    assert (
+        compute.differing(versions({"distributed": "2026.8.0", "numpy": "2.4.6", "pandas": "3.1.1"}, lean, lean)) == []
+    )
+
+
+def test_every_package_of_another_version_is_told_whoever_has_it() -> None:
+    client: dict[str, str | None] = {"distributed": "2026.8.0", "python": "3.11.2"}
+    old: dict[str, str | None] = {"distributed": "2026.7.0", "python": "3.11.2"}
+    newer: dict[str, str | None] = {"distributed": "2026.8.0", "python": "3.12.1"}
+    assert compute.differing(versions(client, client, old)) == ["distributed: 2026.7.0, 2026.8.0"]
+    assert compute.differing(versions(client, newer, client)) == ["python: 3.11.2, 3.12.1"]
