@@ -202,6 +202,8 @@ class Cluster:
         late = running.is_open()
         code = -1 if late else int(running.returncode or 0)
         running.close()
+        if running.sock is not None:
+            running.sock.shutdown()
         return Ran(code=code, out=out, err="it did not end in time" if late else err)
 
     def streaming(self) -> Any:

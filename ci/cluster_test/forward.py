@@ -60,9 +60,12 @@ class Forward:
                 self._namespace,
                 ports=str(port),
             )
-            with contextlib.closing(forward.socket(port)) as other:
-                other.setblocking(True)
-                _carry(connection, other, self._ending)
+            try:
+                with contextlib.closing(forward.socket(port)) as other:
+                    other.setblocking(True)
+                    _carry(connection, other, self._ending)
+            finally:
+                forward.websocket.shutdown()
 
     def _target(self) -> tuple[str, int]:
         """A ready pod of the Service, and the port there. Raises LookupError when there is none."""

@@ -22,6 +22,7 @@ from infra.environment import ROOT
 from leandata.clock import Week
 
 _LAST_SALE = date(1998, 6, 30)  # of the shop's data, which the stand-in moves forward by whole weeks
+_PATIENCE_MS = 60_000  # a busy machine draws slowly
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
           "--disable-component-update", "--disable-sync"]  # fmt: skip
 
@@ -83,6 +84,7 @@ def click(*, dash: str, mail: str, password: str, revenue: Mapping[date, Decimal
     from playwright.sync_api import expect, sync_playwright
 
     shots.mkdir(parents=True, exist_ok=True)
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
         page = browser.new_page(viewport={"width": 1200, "height": 1000})

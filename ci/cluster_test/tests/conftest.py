@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import warnings
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack
 from datetime import date
@@ -22,7 +24,8 @@ _NO_CLUSTER = "KUBECONFIG is not set: point it to the file of a cluster that may
 
 def pytest_configure(config: pytest.Config) -> None:
     # The Kubernetes client leaves the sockets of its streams to the garbage collector.
-    config.addinivalue_line("filterwarnings", "ignore::ResourceWarning")
+    for warning in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
+        config.addinivalue_line("filterwarnings", f"ignore::{warning}")
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
@@ -36,6 +39,8 @@ def cluster() -> Generator[Cluster]:
     found = Cluster.current()
     yield found
     found.close()
+    with warnings.catch_warnings(action="ignore"):
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
