@@ -36,6 +36,21 @@ class Cluster:
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         return list(self._client.gather(self._client.map(function, list(items), pure=False)))  # pyright: ignore
 
+    def call(self, name: str, **arguments: Any) -> Any:
+        """What the task `package.module:name` gives, which runs on a worker with this cluster to spread its work over.
+
+        Its code is in the workers' image, and need not be in the caller's. Raises what the task raises.
+        """
+        return self._client.submit(run_task, name, arguments, pure=False).result()  # pyright: ignore
+
+
+def run_task(name: str, arguments: Mapping[str, Any]) -> Any:
+    """On a worker: call the task with the worker's own cluster; meanwhile the worker's thread is free for others."""
+    from distributed import worker_client
+
+    with worker_client() as client:
+        return function(name)(Cluster(client), **arguments)
+
 
 @contextlib.contextmanager
 def connect(address: str, *, timeout: float = 30.0) -> Generator[Cluster]:

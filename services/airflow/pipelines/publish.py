@@ -49,7 +49,7 @@ def features(settings: Settings, *, run: str, version: str) -> int:
     raw = Lake(settings.lake.raw)
     files = [file for manifest in raw.latest(dataset("shop.orders")).values() for file in manifest.files]
     with compute.connect(settings.dask) as cluster:
-        table: pa.Table = compute.function(_TASK)(cluster, lake_url=settings.lake.raw, files=files, as_of=as_of)
+        table: pa.Table = cluster.call(_TASK, lake_url=settings.lake.raw, files=files, as_of=as_of)
     return load_features(settings, table, contract_name=contract.name, as_of=as_of, run=run, version=version)
 
 
