@@ -129,6 +129,8 @@ def test_a_real_cluster_gives_the_same_and_survives_a_killed_worker(tmp_path: Pa
         connect(f"tcp://127.0.0.1:{port}") as cluster,
     ):
         assert build(cluster, lake_url=lake.url, files=files, as_of=AS_OF).equals(plain(table, as_of=AS_OF))
+        named = cluster.call("tasks.features:build", lake_url=lake.url, files=files, as_of=AS_OF)
+        assert named.equals(plain(table, as_of=AS_OF)), "a caller without the code gets the same"
         second.kill()
         assert build(cluster, lake_url=lake.url, files=files, as_of=AS_OF).equals(plain(table, as_of=AS_OF))
 
