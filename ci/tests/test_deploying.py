@@ -135,7 +135,11 @@ def test_a_taken_port_is_told_before_anything_is_changed(checkout: Checkout) -> 
 @pytest.mark.parametrize(
     ("arguments", "environ", "said"),
     [
-        (["deploy", "--env", "prdo"], {}, "error: unknown environment 'prdo'. ENV is one of: cluster, dev, local, prod, staging"),
+        (
+            ["deploy", "--env", "prdo"],
+            {},
+            "error: unknown environment 'prdo'. ENV is one of: cluster, dev, local, prod, staging",
+        ),
         (["deploy", "--stack", "aip"], {}, "error: unknown stack 'aip'. STACK is one of: airflow, api, dash, dask"),
         (["deploy"], {"LEANDATA_PORT_BASE": "80"}, "error: LEANDATA_PORT_BASE is '80'"),
         (["deploy"], {"LEANDATA_FREE_BYTES": str(2**60)}, "of disk space is free, 1048576.0TiB are needed"),
@@ -174,7 +178,10 @@ def test_a_state_folder_that_cannot_be_written_is_named(checkout: Checkout) -> N
 
 def test_an_error_for_machines_is_json(checkout: Checkout) -> None:
     result = checkout.run("deploy", "--env", "prdo", "--json")
-    assert json.loads(result.stdout) == {"version": 1, "error": "unknown environment 'prdo'. ENV is one of: cluster, dev, local, prod, staging"}
+    assert json.loads(result.stdout) == {
+        "version": 1,
+        "error": "unknown environment 'prdo'. ENV is one of: cluster, dev, local, prod, staging",
+    }
 
 
 def test_a_process_that_cannot_start_fails_its_stack_with_the_end_of_its_log(
