@@ -91,7 +91,7 @@ class Cluster:
                 _request_timeout=_TIMEOUT,
                 **options,
             )
-        except DynamicApiError as error:
+        except (DynamicApiError, HTTPError) as error:
             raise refused(error, where) from error
         if warning := answer.headers.get("Warning"):
             raise RefusedError(f"the cluster warns: {warning}", status=299, where=where)
@@ -105,8 +105,8 @@ class Cluster:
             )
         except ResourceNotFoundError:
             return None
-        except DynamicApiError as error:
-            if error.status == 404:
+        except (DynamicApiError, HTTPError) as error:
+            if getattr(error, "status", 0) == 404:
                 return None
             raise refused(error, f"{kind} {namespace}/{name}") from error
         return json.loads(answer.data)
@@ -117,7 +117,7 @@ class Cluster:
         options |= {"label_selector": selector} if selector else {}
         try:
             answer: Any = self._kind(api_version, kind).get(serialize=False, _request_timeout=_TIMEOUT, **options)
-        except DynamicApiError as error:
+        except (DynamicApiError, HTTPError) as error:
             raise refused(error, f"{kind} of {namespace}") from error
         return sorted(json.loads(answer.data)["items"], key=lambda one: str(one["metadata"]["name"]))
 
@@ -131,8 +131,8 @@ class Cluster:
             )
         except ResourceNotFoundError:
             return
-        except DynamicApiError as error:
-            if error.status != 404:
+        except (DynamicApiError, HTTPError) as error:
+            if getattr(error, "status", 0) != 404:
                 raise refused(error, f"{kind} {namespace}/{name}") from error
 
     def images(self) -> set[str]:
@@ -244,6 +244,6 @@ def refused(error: Any, where: str) -> RefusedError:
     """The cluster's own reason as one line."""
     try:
         reason = str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
+    except (AttributeError, TypeError, ValueError, KeyError):
         reason = str(getattr(error, "reason", "") or error)
     return RefusedError(" ".join(reason.split())[:600], status=int(getattr(error, "status", 0) or 0), where=where)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from ci.cluster_test import inventory, ready
 from ci.cluster_test.bring import bring
-from ci.cluster_test.client import Cluster
+from ci.cluster_test.client import Cluster, refused
 from ci.cluster_test.objects import Item, Key, built, images, items, order
 from ci.cluster_test.ready import READY, State
 from ci.graph import StackInfo
@@ -310,3 +311,10 @@ def test_a_cluster_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> N
     )
     with pytest.raises(LeandataError, match=r"^the cluster does not answer: .*\(.*/config\)"):
         Cluster.current({"KUBECONFIG": str(path)})
+
+
+def test_a_cluster_that_goes_away_is_told_in_one_line_and_not_by_its_connection_s_stack() -> None:
+    lost = refused(MaxRetryError(None, "/apis", NewConnectionError(None, "Connection refused")), "Pod ns/x")  # type: ignore[arg-type]
+    assert str(lost).count("\n") == 0
+    assert str(lost).endswith("(Pod ns/x)")
+    assert lost.status == 0
