@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -280,9 +281,14 @@ def test_the_lock_is_handed_to_the_command_and_held_while_it_lives(tmp_path: Pat
 
 
 def test_an_interrupt_reaches_every_running_command(tmp_path: Path) -> None:
-    text = (
-        "trap 'echo ended gently; exit 0' INT; echo ready; i=0; while [ $i -lt 200 ]; do sleep 0.05; i=$((i+1)); done"
+    program = tmp_path / "waits.py"  # a shell could not trap what its parent ignores, as Go's and Python's programs can
+    program.write_text(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, lambda *_: sys.exit(print('ended gently')))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(10)\n"
     )
+    text = f"exec '{sys.executable}' '{program}'"
     command, ready = Command(script(tmp_path, text)), threading.Event()
     results: list[auto.CommandResult] = []
     thread = threading.Thread(
