@@ -13,6 +13,7 @@ from infra.provider.servicer import KINDS
 SERVER = {"host": "127.0.0.1", "port": 5432.0, "user": "postgres", "password_file": "/s/p"}
 ADDRESS = "snowflake://leandata@fakesnow?host=127.0.0.1&port=1&protocol=http"
 GOOD: dict[str, dict[str, Any]] = {
+    "AwsSecretValue": {"secret": "arn:aws:secretsmanager:x", "region": "eu-central-1", "kind": "hex"},
     "ClusterSecret": {"secret": "api-key", "namespaces": ["a"], "kind": "hex", "labels": {"x": "y"}},
     "Directory": {"path": "/a", "mode": "0750", "retain": True},
     "File": {"path": "/a", "mode": "0640", "content": ""},
