@@ -67,16 +67,16 @@ def make(parent: pulumi.Resource, *, stack: Stack, manifest: ServiceManifest) ->
     for process in (SCHEDULER, WORKER):
         settings = {**common, **secured(secret.path), "DASK_TEMPORARY_DIRECTORY": "/tmp/dask"}  # noqa: S108 - the pod's own
         resolved = service.resolve(stack, [], settings, {})
-        names = resolved.apply(service.secrets_of)
-        data = process == WORKER
-        first += guard.admit(parent, stack=stack, owner=OWNER, process=process, secrets=names, data=data, named=False)
-        volume = stack.implementation("secret").volume(parent, stack=stack, owner=OWNER, process=process, names=names)
-        sides.append({"env": resolved.apply(lambda known: known["env"]), "secrets": volume})
+        admitted, known = service.prepare(
+            parent, stack=stack, owner=OWNER, process=process, resolved=resolved, data=process == WORKER, named=False
+        )
+        first += admitted
+        sides.append(known)
 
-    def spec(known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def spec(found: Sequence[Sequence[Any]]) -> dict[str, Any]:
         one, other = (
-            Side(manifest=manifest.one(process), settings=found["env"], secrets=found["secrets"])
-            for process, found in zip((SCHEDULER, WORKER), known, strict=True)
+            Side(manifest=manifest.one(process), settings=resolved["env"], secrets=source)
+            for process, (resolved, source) in zip((SCHEDULER, WORKER), found, strict=True)
         )
         return named(cluster(stack, one, other))
 
@@ -223,13 +223,7 @@ def _objects(
         )
     for port in naming.ports(stack.environment, SCHEDULER):
         _stable(stack, port, cluster=name, options=options)
-    inner: Any = {
-        "maxUnavailable": 1,
-        "selector": {"matchLabels": {"app.kubernetes.io/name": WORKER}},
-        "unhealthyPodEvictionPolicy": "AlwaysAllow",
-    }
-    budget: Any = provider.metadata(stack, WORKER, owner=OWNER, process=WORKER)
-    kubernetes.policy.v1.PodDisruptionBudget(WORKER, metadata=budget, spec=inner, opts=options)
+    guard.make_budget(stack, owner=OWNER, process=WORKER, options=options)
 
 
 def _stable(stack: Stack, port: str, *, cluster: pulumi.Output[str], options: pulumi.ResourceOptions) -> None:

@@ -49,6 +49,17 @@ def admit(
     return made
 
 
+def make_budget(stack: Stack, *, owner: str, process: str, options: pulumi.ResourceOptions) -> None:
+    """At most one pod of the process is taken away at a time, and a sick one always may be."""
+    metadata: Any = provider.metadata(stack, process, owner=owner, process=process)
+    spec: Any = {
+        "maxUnavailable": 1,
+        "selector": {"matchLabels": {"app.kubernetes.io/name": process}},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+    kubernetes.policy.v1.PodDisruptionBudget(process, metadata=metadata, spec=spec, opts=options)
+
+
 def people(stack: Stack) -> str:
     """The range from which the load balancer's requests come; "" where there is none."""
     return str(getattr(stack.environment.file.aws, "cidr", ""))

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from infra.components.kubernetes import compute, pods, provider, schedule, service, task_pods
+from infra.components.kubernetes import compute, guard, pods, provider, schedule, service, task_pods
 from infra.components.kubernetes.pods import Volume
 from infra.components.kubernetes.service import Extra
 from infra.components.manifest import ServiceManifest
@@ -341,11 +341,5 @@ def _budget(parent: pulumi.Resource, *, stack: Stack, process: str) -> None:
     """A budget for a process of one pod; make_process gives one to those with more."""
     if service.replicas(stack, stack.name)[1] > 1:
         return
-    metadata: Any = provider.metadata(stack, process, owner=stack.name, process=process)
-    spec: Any = {
-        "maxUnavailable": 1,
-        "selector": {"matchLabels": {"app.kubernetes.io/name": process}},
-        "unhealthyPodEvictionPolicy": "AlwaysAllow",
-    }
     options = provider.options(stack, parent=parent)
-    kubernetes.policy.v1.PodDisruptionBudget(process, metadata=metadata, spec=spec, opts=options)
+    guard.make_budget(stack, owner=stack.name, process=process, options=options)

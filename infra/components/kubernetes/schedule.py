@@ -8,8 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from infra.components.kubernetes import guard, pods, provider, service
-from infra.components.kubernetes.pods import Container
+from infra.components.kubernetes import provider, service
 from infra.components.service import Task
 from infra.components.stack import Stack
 
@@ -33,34 +32,15 @@ def make_schedule(
     """
     owner = task.owner or stack.name
     resolved = service.resolve(stack, task.command, {**task.settings, **task.secret_files}, task.triggers)
-    names = resolved.apply(service.secrets_of)
-    first = guard.admit(parent, stack=stack, owner=owner, process=name, secrets=names, data=False, api=api)
-    source = stack.implementation("secret").volume(parent, stack=stack, owner=owner, process=name, names=names)
+    first, known = service.prepare(
+        parent, stack=stack, owner=owner, process=name, resolved=resolved, data=False, api=api
+    )
 
     def spec(both: Sequence[Any]) -> dict[str, Any]:
-        volumes = [service.rendered_volume()] if both[0]["rendered"] else []
-        container = Container(
-            name=name,
-            image=stack.image(service.image_of(owner)),
-            command=both[0]["command"],
-            env={"HOME": "/tmp", **both[0]["env"]},  # noqa: S108 - the pod's own
-            cpu=_CPU,
-            memory=_MEMORY,
-            volumes=volumes,
-        )
-        inner = pods.pod(
-            [container],
-            account=name,
-            secrets=both[1],
-            init=service.rendering(container, both[0]),
-            restart="Never",
-            promised=stack.promised,
-            token=api,
-        )
         job = {
             "activeDeadlineSeconds": round(task.timeout),
             "backoffLimit": 1,
-            "template": {"metadata": service.pod_metadata(stack, owner, name, both[0]), "spec": inner},
+            "template": service.ending(stack, owner, name, both[0], both[1], cpu=_CPU, memory=_MEMORY, token=api),
             "ttlSecondsAfterFinished": _KEPT_SECONDS,
         }
         return {
@@ -73,7 +53,7 @@ def make_schedule(
             "timeZone": "Etc/UTC",
         }
 
-    made: Any = pulumi.Output.all(resolved, source).apply(spec)
+    made: Any = known.apply(spec)
     metadata: Any = provider.metadata(stack, name, owner=owner, process=name)
     options = provider.options(stack, parent=parent, needs=[*needs, *first])
     return kubernetes.batch.v1.CronJob(name, metadata=metadata, spec=made, opts=options)

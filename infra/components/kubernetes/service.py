@@ -56,18 +56,12 @@ def make_process(
     """A process' pods, with whatever lets them be found, scaled and guarded; ready before anything that needs it."""
     process = program.manifest.name
     owner = naming.home(process, root=stack.environment.root)
-    options = provider.options(stack, parent=parent, needs=list(needs))
-    settings = {**program.settings, **program.secret_files}
-    resolved = resolve(stack, program.command, settings, program.triggers)
-    named = resolved.apply(secrets_of)
-    first = guard.admit(
-        parent, stack=stack, owner=owner, process=process, secrets=named, data=extra.data, api=extra.api
+    resolved = resolve(stack, program.command, {**program.settings, **program.secret_files}, program.triggers)
+    first, known = prepare(
+        parent, stack=stack, owner=owner, process=process, resolved=resolved, data=extra.data, api=extra.api
     )
-    source = stack.implementation("secret").volume(parent, stack=stack, owner=owner, process=process, names=named)
-    options = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=first))
-    template: Any = pulumi.Output.all(resolved, source).apply(
-        lambda both: _template(stack, program, owner, both[0], both[1], extra)
-    )
+    options = provider.options(stack, parent=parent, needs=[*needs, *first])
+    template: Any = known.apply(lambda both: _template(stack, program, owner, both[0], both[1], extra))
     return _workload(stack, program, owner, template, options, extra)
 
 
@@ -78,38 +72,76 @@ def make_job(
     services = naming.services(stack.environment.root)
     owner = task.owner or (stack.name if stack.name in services else naming.SYSTEM)
     resolved = resolve(stack, task.command, {**task.settings, **task.secret_files}, task.triggers)
-    names = resolved.apply(secrets_of)
-    first = guard.admit(parent, stack=stack, owner=owner, process=name, secrets=names, data=False)
-    source = stack.implementation("secret").volume(parent, stack=stack, owner=owner, process=name, names=names)
+    first, known = prepare(parent, stack=stack, owner=owner, process=name, resolved=resolved, data=False)
 
     def spec(both: Sequence[Any]) -> dict[str, Any]:
-        container = Container(
-            name=name,
-            image=stack.image(image_of(owner)),
-            command=both[0]["command"],
-            env={"HOME": "/tmp", **both[0]["env"]},  # noqa: S108 - the pod's own
-            cpu=_JOB_CPU,
-            memory=_JOB_MEMORY,
-            volumes=[rendered_volume()] if both[0]["rendered"] else [],
-        )
-        inner = pods.pod(
-            [container],
-            account=name,
-            secrets=both[1],
-            init=rendering(container, both[0]),
-            restart="Never",
-            promised=stack.promised,
-        )
         return {
             "activeDeadlineSeconds": round(task.timeout),
             "backoffLimit": _RETRIES,
-            "template": {"metadata": pod_metadata(stack, owner, name, both[0]), "spec": inner},
+            "template": ending(stack, owner, name, both[0], both[1], cpu=_JOB_CPU, memory=_JOB_MEMORY),
         }
 
-    made: Any = pulumi.Output.all(resolved, source).apply(spec)
-    metadata: Any = made.apply(lambda known: provider.metadata(stack, f"{name}-{content(known)}", owner=owner))
+    made: Any = known.apply(spec)
+    metadata: Any = made.apply(lambda found: provider.metadata(stack, f"{name}-{content(found)}", owner=owner))
     options = provider.options(stack, parent=parent, needs=[*needs, *first])
     return kubernetes.batch.v1.Job(name, metadata=metadata, spec=made, opts=options)
+
+
+def prepare(
+    parent: pulumi.Resource,
+    *,
+    stack: Stack,
+    owner: str,
+    process: str,
+    resolved: pulumi.Output[dict[str, Any]],
+    data: bool = True,
+    api: bool = False,
+    named: bool = True,
+) -> tuple[list[pulumi.Resource], pulumi.Output[Sequence[Any]]]:
+    """What must be there before the pods (see `guard.admit`), and what they are made of once it is known.
+
+    That is `resolved` and the source of the volume with the secrets it names, {} when it names none.
+    """
+    names = resolved.apply(_secrets_of)
+    first = guard.admit(
+        parent, stack=stack, owner=owner, process=process, secrets=names, data=data, api=api, named=named
+    )
+    source = stack.implementation("secret").volume(parent, stack=stack, owner=owner, process=process, names=names)
+    known: Any = pulumi.Output.all(resolved, source)
+    return first, known
+
+
+def ending(
+    stack: Stack,
+    owner: str,
+    name: str,
+    resolved: Mapping[str, Any],
+    secrets: Mapping[str, Any],
+    *,
+    cpu: str,
+    memory: int,
+    token: bool = False,
+) -> dict[str, Any]:
+    """The template of a pod that runs its command to the end, once. `memory` is bytes; `token` as in `pods.pod`."""
+    container = Container(
+        name=name,
+        image=stack.image(image_of(owner)),
+        command=resolved["command"],
+        env={"HOME": "/tmp", **resolved["env"]},  # noqa: S108 - the pod's own
+        cpu=cpu,
+        memory=memory,
+        volumes=[rendered_volume()] if resolved["rendered"] else [],
+    )
+    spec = pods.pod(
+        [container],
+        account=name,
+        secrets=secrets,
+        init=rendering(container, resolved),
+        restart="Never",
+        promised=stack.promised,
+        token=token,
+    )
+    return {"metadata": pod_metadata(stack, owner, name, resolved), "spec": spec}
 
 
 def image_of(owner: str) -> str:
@@ -165,7 +197,7 @@ def _named(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "rendered": {path: found for path, found in given["rendered"].items() if path in text}}
 
 
-def secrets_of(resolved: Mapping[str, Any]) -> list[str]:
+def _secrets_of(resolved: Mapping[str, Any]) -> list[str]:
     """The secrets that command, environment and rendered files name, sorted."""
     texts = [*resolved["command"], *resolved["env"].values()]
     texts += [path for found in resolved["rendered"].values() for path in found["secrets"].values()]
@@ -280,8 +312,8 @@ def replicas(stack: Stack, owner: str) -> tuple[int, int]:
 
 
 def _elastic(stack: Stack, owner: str, process: str, *, least: int, most: int, options: pulumi.ResourceOptions) -> None:
-    metadata: Any = provider.metadata(stack, process, owner=owner, process=process)
     if least < most:
+        metadata: Any = provider.metadata(stack, process, owner=owner, process=process)
         busy = round(100 * _BUSY / stack.promised)  # percent of what is promised
         scaler: Any = {
             "maxReplicas": most,
@@ -295,12 +327,7 @@ def _elastic(stack: Stack, owner: str, process: str, *, least: int, most: int, o
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": process},
         }
         kubernetes.autoscaling.v2.HorizontalPodAutoscaler(process, metadata=metadata, spec=scaler, opts=options)
-    budget: Any = {
-        "maxUnavailable": 1,
-        "selector": {"matchLabels": {"app.kubernetes.io/name": process}},
-        "unhealthyPodEvictionPolicy": "AlwaysAllow",
-    }
-    kubernetes.policy.v1.PodDisruptionBudget(process, metadata=metadata, spec=budget, opts=options)
+    guard.make_budget(stack, owner=owner, process=process, options=options)
 
 
 def _beside(program: Program) -> list[dict[str, Any]]:

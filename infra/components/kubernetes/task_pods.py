@@ -13,7 +13,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import yaml
 
-from infra.components.kubernetes import guard, pods, provider, service
+from infra.components.kubernetes import pods, provider, service
 from infra.components.kubernetes.pods import Container, Volume
 from infra.components.manifest import ProcessManifest
 from infra.components.service import Texts
@@ -38,10 +38,8 @@ def make_template(
     """The account and network of the tasks' pods, and the file from which the scheduler makes each of them."""
     owner, process = stack.name, manifest.name
     resolved = service.resolve(stack, [], settings, {})
-    names = resolved.apply(service.secrets_of)
-    first = guard.admit(parent, stack=stack, owner=owner, process=process, secrets=names)
-    source = stack.implementation("secret").volume(parent, stack=stack, owner=owner, process=process, names=names)
-    text = pulumi.Output.all(resolved, source).apply(
+    first, known = service.prepare(parent, stack=stack, owner=owner, process=process, resolved=resolved)
+    text = known.apply(
         lambda both: yaml.safe_dump(template(stack, manifest, both[0], both[1], volumes=volumes), width=120)
     )
     metadata: Any = provider.metadata(stack, CONFIG, owner=owner)
