@@ -16,6 +16,24 @@ from ci.snapshot import take
 from infra.components.stack import Stack
 from infra.environment import ROOT, Environment
 
+_KEY = "arn:aws:kms:eu-central-1:333333333333:key/"
+ON_AWS: dict[str, dict[str, Any]] = {
+    "cluster": {"kubeconfig": "{}", "security_group": "sg-pods"},
+    "foundation": {
+        "alarms": "arn:aws:sns:eu-central-1:333333333333:alarms",
+        "key_database": f"{_KEY}database",
+        "key_lake": f"{_KEY}lake",
+        "key_logs": f"{_KEY}logs",
+        "key_secrets": f"{_KEY}secrets",
+        "private_subnets": ["subnet-a", "subnet-b", "subnet-c"],
+        "public_subnets": ["subnet-x", "subnet-y", "subnet-z"],
+        "registry": "333333333333.dkr.ecr.eu-central-1.amazonaws.com",
+        "vpc": "vpc-1",
+        "vpc_cidr": "10.0.0.0/16",
+    },
+}
+"""The outputs of the stacks that everything on AWS stands on."""
+
 
 @functools.cache
 def graph(name: str) -> dict[str, Program]:

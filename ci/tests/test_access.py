@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +11,8 @@ import pytest
 
 from ci.access import asked_for, matrix, model, things, who_is, words, workshops
 from ci.cli import Options
-from ci.programs import Program, Resource, declared
+from ci.programs import Program, Resource
+from ci.testing import graph
 from ci.verbs import access as verb
 from infra.components.manifest import DataAccess, ServiceManifest
 from infra.components.naming import services
@@ -28,16 +28,10 @@ THINGS = things(PROD)
 CELLS = [(service, thing, action) for service in SERVICES for thing in THINGS for action in thing.actions]
 
 
-@functools.cache
-def declared_in(name: str) -> dict[str, Program]:
-    """What an environment declares, asked for once."""
-    return declared(name)
-
-
 @pytest.fixture(scope="module")
 def programs() -> dict[str, Program]:
     """What prod declares."""
-    return declared_in("prod")
+    return graph("prod")
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +109,7 @@ def test_a_service_may_do_just_what_its_manifest_says(facts: Model, service: str
 
 @pytest.mark.parametrize("name", CLOUDS)
 def test_in_every_cloud_nothing_is_unexpected_and_nothing_is_missing(name: str) -> None:
-    found = matrix(declared_in(name), Environment.load(name, environ={}))
+    found = matrix(graph(name), Environment.load(name, environ={}))
     assert found.unexpected == ()
     assert found.missing == ()
     assert found.exact

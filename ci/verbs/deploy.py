@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ci.bootstrap import pulumi_path
@@ -21,6 +21,8 @@ from infra.environment import Environment
 from infra.provider.servicer import serve
 from infra.provider.supervisor import Supervisor
 
+_LOOKED_AT = ("airflow", "api", "dash", "mail")
+
 
 def deploy(options: Options) -> int:
     """Deploy, or with --dry show what would change. 1 when a stack failed."""
@@ -28,13 +30,13 @@ def deploy(options: Options) -> int:
     environment = Environment.current()
     everything = discover(environment.root, environment.name)
     stacks = select(everything, names(options.stack))
-    _prepare(environment, dry=options.dry)
+    programs = _prepare(environment, dry=options.dry)
     port, stop = serve()
     try:
         engine = Engine(environment=environment, pulumi=pulumi_path(), provider_port=port)
         if options.dry:
             engine.fetch(everything.values())
-        with watching(quiet=options.json, totals=lambda: totals(environment)) as watcher:
+        with watching(quiet=options.json, totals=lambda: totals(programs or _programs(environment))) as watcher:
             act = (lambda stack, log: stack.preview(log)) if options.dry else (lambda stack, log: stack.up(log))
             runs = run_all(engine, stacks, act=act, watcher=watcher, locked=not options.dry)
     finally:
@@ -47,7 +49,7 @@ def deploy(options: Options) -> int:
         _show_changes(runs)
     elif good:
         print(f"\nDeployed {environment.name} in {seconds:.1f}s.")
-        engine.fetch(everything.values())
+        engine.fetch(everything[name] for name in _LOOKED_AT)
         print(look_first(engine))
     for run in [] if options.json else runs:
         if run.state == "failed":
@@ -58,9 +60,13 @@ def deploy(options: Options) -> int:
     return 0 if good else 1
 
 
-def _prepare(environment: Environment, *, dry: bool) -> None:
-    """What must be there before anything is changed: on this machine a supervisor, elsewhere policies and access."""
+def _prepare(environment: Environment, *, dry: bool) -> dict[str, Program]:
+    """What must be there before anything is changed: on this machine a supervisor, elsewhere policies and access.
+
+    The programs where they were looked at for it; nothing on one machine, which need not wait for them.
+    """
     demand(environment)
+    programs: dict[str, Program] = {}
     if any(environment.has(place) for place in ("aws", "kubernetes", "snowflake")):
         programs = _programs(environment)
         demand_policies(environment, programs)
@@ -68,13 +74,14 @@ def _prepare(environment: Environment, *, dry: bool) -> None:
     environment.remember()
     if not environment.has("kubernetes") and not dry:
         Supervisor(environment.state).ensure()
+    return programs
 
 
-def totals(environment: Environment) -> dict[str, int]:
-    """How many resources of ours each stack of the environment declares."""
+def totals(programs: Mapping[str, Program]) -> dict[str, int]:
+    """How many resources of ours each stack declares."""
     return {
         name: sum(resource.type.startswith("machine:") for resource in program.resources.values())
-        for name, program in _programs(environment).items()
+        for name, program in programs.items()
     }
 
 
@@ -102,7 +109,7 @@ def record(run: StackRun) -> dict[str, Any]:
 
 def look_first(engine: Engine) -> str:
     """Addresses, where the passwords are, and what to look at first; only of stacks that are deployed."""
-    outputs: dict[str, dict[str, Any]] = {name: engine.outputs(name) for name in ("airflow", "api", "dash", "mail")}
+    outputs: dict[str, dict[str, Any]] = {name: engine.outputs(name) for name in _LOOKED_AT}
     rows = [
         (
             "Sales dashboard",

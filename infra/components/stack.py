@@ -110,8 +110,7 @@ class Stack:
         if process not in self.environment.file.ports.offsets:
             return ""
         aws = self.environment.file.aws
-        domain = str(getattr(aws, "domain", "")) if self.in_pods else ""
-        return f"https://{process}.{domain}" if domain else self.listen(process).url
+        return f"https://{process}.{aws.domain}" if self.in_pods and aws is not None else self.listen(process).url
 
     def image(self, name: str) -> str:
         """The image `name`, by digest where it has one: see `infra.components.images`."""

@@ -26,18 +26,23 @@ def render(files: Mapping[str, Any]) -> list[Path]:
     written: list[Path] = []
     for place, wanted in sorted(files.items()):
         values = {name: read_secret(Path(source)) for name, source in wanted["secrets"].items()}
-        try:
-            text = str(wanted["template"]).format(**values)
-        except (KeyError, IndexError, ValueError):
-            known = ", ".join(sorted(values)) or "none"
-            reason = f"the template of {Path(place).name} names a secret that is not given; there are: {known}"
-            raise SettingsError(reason, where=place) from None
         path = Path(place)
+        text = composed(path, str(wanted["template"]), values)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
         written.append(path)
     return written
+
+
+def composed(path: Path, template: str, values: Mapping[str, str]) -> str:
+    """The text of the file at `path`. Raises SettingsError for a template that names a secret that is not given."""
+    try:
+        return template.format(**values)
+    except (KeyError, IndexError, ValueError):
+        known = ", ".join(sorted(values)) or "none"
+        reason = f"the template of {path.name} names a secret that is not given; there are: {known}"
+        raise SettingsError(reason, where=str(path)) from None
 
 
 def main() -> int:

@@ -62,7 +62,8 @@ def make_budget(stack: Stack, *, owner: str, process: str, options: pulumi.Resou
 
 def people(stack: Stack) -> str:
     """The range from which the load balancer's requests come; "" where there is none."""
-    return str(getattr(stack.environment.file.aws, "cidr", ""))
+    aws = stack.environment.file.aws
+    return aws.cidr if aws is not None else ""
 
 
 def _name(

@@ -299,10 +299,11 @@ def _checked(job: str, *, start: float) -> dict[str, Any]:
 
 def _logs(parent: pulumi.Resource, *, stack: Stack) -> Logs:
     """On AWS the lake's zone for logs; elsewhere a volume that API server, triggerer and tasks share."""
-    if stack.environment.has("aws"):
+    aws = stack.environment.file.aws
+    if aws is not None:
         from infra.components.aws import lake
 
-        connection = {"conn_type": "aws", "extra": {"region_name": getattr(stack.environment.file.aws, "region", "")}}
+        connection = {"conn_type": "aws", "extra": {"region_name": aws.region}}
         return Logs(
             settings={
                 "AIRFLOW_CONN_LOGS": json.dumps(connection, sort_keys=True),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from infra.provider.kinds import shapes
 from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World
-from infra.provider.kinds.files import MAKERS
+from infra.provider.kinds.files import MAKERS, mark
 from infra.provider.kinds.shapes import Shape
 
 _KEY = "value"
@@ -59,7 +58,7 @@ class ClusterSecret(Kind):
         value = found[0] if found else MAKERS[inputs["kind"]]().encode()
         for home in homes:
             there.put(home, name, value, inputs["labels"])
-        return Made(id=name, properties={**inputs, "namespaces": homes, "fingerprint": fingerprint(value)})
+        return Made(id=name, properties={**inputs, "namespaces": homes, "fingerprint": mark(value)})
 
     def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
         del world
@@ -68,7 +67,7 @@ class ClusterSecret(Kind):
         whole = {home: value for home, value in values.items() if value is not None}
         if not whole:
             return None
-        same = {fingerprint(value) for value in whole.values()}
+        same = {mark(value) for value in whole.values()}
         return {**properties, "fingerprint": same.pop() if len(same) == 1 else "differs", "namespaces": sorted(whole)}
 
     def update(self, world: World, id_: str, old: Properties, inputs: Properties) -> Properties:
@@ -87,11 +86,6 @@ class ClusterSecret(Kind):
         there = self._secrets()
         for home in properties["namespaces"]:
             there.remove(home, id_)
-
-
-def fingerprint(value: bytes) -> str:
-    """Sixteen characters that change with the secret and do not tell it."""
-    return hashlib.sha256(b"leandata\0" + value).hexdigest()[:16]
 
 
 def _cluster() -> Secrets:

@@ -17,6 +17,8 @@ from typing import ClassVar
 from infra.provider.kinds import shapes
 from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World
 from infra.provider.kinds.shapes import Shape
+from leandata.errors import SettingsError
+from leandata.rendering import composed
 
 
 def _rsa() -> str:
@@ -149,12 +151,9 @@ class RenderedSecret(Kind):
         path = Path(inputs["path"])
         values = {name: read_secret(Path(source)) for name, source in inputs["secrets"].items()}
         try:
-            text = inputs["template"].format(**values)
-        except (KeyError, IndexError, ValueError):
-            known = ", ".join(sorted(values)) or "none"
-            raise ProviderError(
-                f"the template of {path.name} names a secret that is not given; there are: {known}", where=str(path)
-            ) from None
+            text = composed(path, inputs["template"], values)
+        except SettingsError as error:
+            raise ProviderError(error.what, where=error.where) from None
         write(path, text, mode=0o600)
         return Made(id=str(path), properties={**inputs, "fingerprint": fingerprint(path)})
 
@@ -196,8 +195,13 @@ def read_secret(path: Path) -> str:
 
 
 def fingerprint(path: Path) -> str:
+    """The mark of the secret in a file."""
+    return mark(path.read_bytes())
+
+
+def mark(secret: bytes) -> str:
     """Sixteen characters that change with the secret and do not tell it."""
-    return hashlib.sha256(b"leandata\0" + path.read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(b"leandata\0" + secret).hexdigest()[:16]
 
 
 def _mode(path: Path) -> str:

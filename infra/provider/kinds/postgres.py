@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from infra.provider.kinds import shapes
 from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World
-from infra.provider.kinds.files import read_secret
+from infra.provider.kinds.files import mark, read_secret
 from infra.provider.kinds.shapes import Shape
 from infra.provider.postgres_binaries import find_pg_bin, unprivileged
 
@@ -103,7 +102,7 @@ class PostgresRole(Kind):
             for setting, value in sorted(inputs["settings"].items()):
                 change = sql.SQL("ALTER ROLE {} SET {} = {}").format(name, sql.Identifier(setting), sql.Literal(value))
                 connection.execute(change)
-        return Made(id=inputs["name"], properties={**inputs, "fingerprint": _mark(password)})
+        return Made(id=inputs["name"], properties={**inputs, "fingerprint": mark(password.encode())})
 
     def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
         del world
@@ -274,7 +273,3 @@ def _reachable(server: Properties) -> Generator[psycopg.Connection[Any] | None]:
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
-
-
-def _mark(password: str) -> str:
-    return hashlib.sha256(b"leandata\0" + password.encode()).hexdigest()[:16]

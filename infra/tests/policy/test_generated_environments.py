@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ci.programs import Program
-from ci.testing import declared_by
+from ci.testing import ON_AWS, declared_by
 from infra.components.compute import ComputeCluster
 from infra.components.kubernetes import pods
 from infra.components.kubernetes.spaces import Spaces
@@ -33,23 +33,7 @@ from infra.policy.cases import DIGEST, LABELS, manifest
 from infra.policy.graph import PRODUCTION, Graph
 from infra.policy.restricted import RULES as RESTRICTED
 
-KEY = "arn:aws:kms:eu-central-1:333333333333:key/"
 EXAMPLES = int(os.environ.get("GENERATED_EXAMPLES") or 150)
-OUTPUTS: dict[str, dict[str, Any]] = {
-    "cluster": {"kubeconfig": "{}", "security_group": "sg-pods"},
-    "foundation": {
-        "alarms": "arn:aws:sns:eu-central-1:333333333333:alarms",
-        "key_database": f"{KEY}database",
-        "key_lake": f"{KEY}lake",
-        "key_logs": f"{KEY}logs",
-        "key_secrets": f"{KEY}secrets",
-        "private_subnets": ["subnet-a", "subnet-b", "subnet-c"],
-        "public_subnets": ["subnet-x", "subnet-y", "subnet-z"],
-        "registry": "333333333333.dkr.ecr.eu-central-1.amazonaws.com",
-        "vpc": "vpc-1",
-        "vpc_cidr": "10.0.0.0/16",
-    },
-}
 ELSEWHERE = {"bucket-account-blocked", "budget-there", "waiver-unused"}
 
 
@@ -144,7 +128,7 @@ def generated(name: str, part: str, changes: Mapping[str, Any]) -> tuple[Program
         seen.append(replace(environment, file=EnvironmentFile.model_validate(tables)))
         PARTS[part](replace(stack, environment=seen[0]))
 
-    return declared_by(name, declare, stack=part, outputs=OUTPUTS), seen[0]
+    return declared_by(name, declare, stack=part, outputs=ON_AWS), seen[0]
 
 
 @pytest.mark.integration

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import pytest
 
-from ci.programs import Program, Resource, declared
-from ci.testing import environment
+from ci.programs import Program, Resource
+from ci.testing import environment, graph
 from infra.components import naming
 from infra.components.aws import alarms, logs, provider, registry, rights
 from infra.testing.rights import MAKES
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Program]:
-    return declared("prod", environ={**os.environ, "LEANDATA_STATE": str(tmp_path_factory.mktemp("state"))})
+def programs() -> dict[str, Program]:
+    return graph("prod")
 
 
 def of(programs: dict[str, Program], type_: str) -> list[Resource]:

@@ -9,32 +9,16 @@ from typing import Any
 import pytest
 
 from ci.programs import Program
-from ci.testing import declared_by
+from ci.testing import ON_AWS, declared_by
 from infra.components.stack import Stack
 
-KEY = "arn:aws:kms:eu-central-1:333333333333:key/"
-GROUND: dict[str, dict[str, Any]] = {
-    "cluster": {"kubeconfig": "{}", "security_group": "sg-pods"},
-    "foundation": {
-        "alarms": "arn:aws:sns:eu-central-1:333333333333:alarms",
-        "key_database": f"{KEY}database",
-        "key_lake": f"{KEY}lake",
-        "key_logs": f"{KEY}logs",
-        "key_secrets": f"{KEY}secrets",
-        "private_subnets": ["subnet-a", "subnet-b", "subnet-c"],
-        "public_subnets": ["subnet-x", "subnet-y", "subnet-z"],
-        "registry": "333333333333.dkr.ecr.eu-central-1.amazonaws.com",
-        "vpc": "vpc-1",
-        "vpc_cidr": "10.0.0.0/16",
-    },
-}
 Run = Callable[..., Program]
 
 
 @pytest.fixture(scope="session")
 def ground() -> dict[str, dict[str, Any]]:
     """The outputs of the stacks that everything on AWS stands on."""
-    return GROUND
+    return ON_AWS
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +26,7 @@ def run() -> Run:
     """Run a function that declares; what it declares in `environment`, as part of the stack of that name."""
 
     def declared(declare: Callable[[Stack], None], *, stack: str, environment: str = "prod") -> Program:
-        return declared_by(environment, declare, stack=stack, outputs=GROUND)
+        return declared_by(environment, declare, stack=stack, outputs=ON_AWS)
 
     return declared
 

@@ -11,13 +11,12 @@ import pytest
 import yaml
 
 from ci.programs import Program
-from ci.testing import declared_by, manifests
+from ci.testing import ON_AWS, declared_by, manifests
 from infra.components.compute import ComputeCluster
 from infra.components.manifest import ServiceManifest
 from infra.components.orchestrator import Orchestrator
 from infra.components.settings import service_settings
 from infra.components.stack import Stack
-from infra.tests.components.aws.conftest import GROUND
 from infra.tests.components.kubernetes.test_compute_in_pods import schema_of
 from infra.tests.components.kubernetes.test_orchestrator_in_pods import AT, PARTS, every_pod, variables
 
@@ -39,7 +38,7 @@ def airflow() -> Program:
         )
         pulumi.export("url", made.url)
 
-    return declared_by("prod", declare, stack="airflow", outputs=GROUND)
+    return declared_by("prod", declare, stack="airflow", outputs=ON_AWS)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,7 @@ def dask() -> Program:
     def declare(stack: Stack) -> None:
         ComputeCluster("dask", stack=stack, manifest=ServiceManifest.load("dask"))
 
-    return declared_by("prod", declare, stack="dask", outputs=GROUND)
+    return declared_by("prod", declare, stack="dask", outputs=ON_AWS)
 
 
 def classes(program: Program) -> dict[str, list[str]]:
