@@ -1,0 +1,1 @@
+"""What a change will do to an environment, shown before anyone approves it."""
