@@ -11,6 +11,8 @@ import pulumi
 from infra.components.service import Texts
 from infra.components.stack import Stack
 
+_NOT_RUN = (":(exclude,glob)**/tests/**", ":(exclude,glob)**/*.md")
+
 
 def service_settings(stack: Stack, service: str, parts: Texts) -> dict[str, pulumi.Input[str]]:
     """What every process of `service` is told: environment, service, commit, links, and its own `parts`.
@@ -20,7 +22,7 @@ def service_settings(stack: Stack, service: str, parts: Texts) -> dict[str, pulu
     common: Mapping[str, pulumi.Input[str]] = {
         "ENVIRONMENT": stack.environment.name,
         "SERVICE": service,
-        "COMMIT": commit(stack.environment.root),
+        "COMMIT": code_commit(stack.environment.root, service),
         "LOG": "json",
         "AIRFLOW_URL": stack.page("airflow-api"),
         "API_URL": stack.page("api"),
@@ -32,9 +34,13 @@ def service_settings(stack: Stack, service: str, parts: Texts) -> dict[str, pulu
     return {f"LEANDATA_{name}": value for name, value in sorted({**common, **parts}.items())}
 
 
-def commit(root: Path) -> str:
-    """The commit that is checked out at `root`; "" where git does not know."""
-    found = subprocess.run(
-        ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False
-    )
+def code_commit(root: Path, service: str) -> str:
+    """The last commit of the checkout at `root` that changed the code which `service` runs; "" where git knows none.
+
+    Its own folder, the shared library and the locked libraries count; tests and documents do not. So a commit that
+    changes another service restarts nothing here.
+    """
+    command = ["git", "-C", str(root), "log", "-1", "--format=%h", "--abbrev=12", "--"]
+    places = [f"services/{service}", "shared/leandata", "uv.lock", *_NOT_RUN]
+    found = subprocess.run([*command, *places], capture_output=True, text=True, check=False)
     return found.stdout.strip()
