@@ -85,13 +85,20 @@ def make_operator(parent: pulumi.Resource, *, stack: Stack, needs: Sequence[pulu
 def definitions() -> list[dict[str, Any]]:
     """The resource types in the installed wheel, sorted by name. The package itself is not imported: that writes files.
 
-    Raises SettingsError when it is not installed.
+    A format that Kubernetes does not know, at which it warns and which it then ignores, is left out.
+    Raises SettingsError when the package is not installed.
     """
     found: ModuleSpec | None = find_spec("dask_kubernetes")
     if found is None or found.submodule_search_locations is None:
         raise SettingsError("dask-kubernetes is not installed", hint="uv sync --group cloud")
     folder = Path(next(iter(found.submodule_search_locations)), _CHART)
-    return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yaml"))]
+    return [_known(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.yaml"))]
+
+
+def _known(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {key: _known(found) for key, found in schema.items() if (key, found) != ("format", "int-or-string")}
+    return [_known(found) for found in schema] if isinstance(schema, list) else schema
 
 
 def _rights(parent: pulumi.Resource, *, stack: Stack, needs: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:

@@ -57,6 +57,21 @@ def test_the_types_are_those_of_the_pinned_wheel(program: Program) -> None:
         assert made[found["metadata"]["name"]]["spec"] == json.loads(json.dumps(found["spec"]))
 
 
+def formats(schema: object) -> set[str]:
+    """The formats that a schema names, however deep."""
+    if isinstance(schema, dict):
+        own = {found for key, found in schema.items() if key == "format" and isinstance(found, str)}
+        return own.union(*map(formats, schema.values()))
+    return set().union(*map(formats, schema)) if isinstance(schema, list) else set()
+
+
+def test_the_types_name_no_format_at_which_kubernetes_warns(program: Program) -> None:
+    known = {"int32", "int64", "date-time"}
+    for name, found in manifests(program, "CustomResourceDefinition").items():
+        assert formats(found["spec"]) <= known, name
+    assert formats(operator.definitions()) >= {"int32"}
+
+
 def test_every_type_belongs_to_a_namespace_and_is_served(program: Program) -> None:
     for found in manifests(program, "CustomResourceDefinition").values():
         assert found["spec"]["scope"] == "Namespaced"
