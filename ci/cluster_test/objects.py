@@ -135,8 +135,9 @@ def _labelled(body: dict[str, Any], name: str, environment: str) -> dict[str, An
 
 
 def _needs(resource: Resource, program: Program) -> set[str]:
-    """The URNs it waits for; for a component all that lies under it."""
-    found: set[str] = set()
+    """The URNs it waits for: its parent, as with the engine, and what it needs; for a component all that lies under."""
+    above = program.resources.get(resource.parent)
+    found = {resource.parent} if above is not None and above.custom else set[str]()
     for urn in resource.needs:
         needed = program.resources.get(urn)
         found |= {urn} if needed is None or needed.custom else set(_under(urn, program))

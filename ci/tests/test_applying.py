@@ -101,6 +101,12 @@ def test_what_needs_a_component_needs_all_that_lies_under_it() -> None:
     assert names(found) == ["leaf", "after"]
 
 
+def test_a_child_is_applied_after_its_parent() -> None:
+    space = resource("kubernetes:core/v1:Namespace", "z-space", {"apiVersion": "v1", "kind": "Namespace"})
+    found = wanted(graph(config_map("inside", parent=space.urn), space))
+    assert names(found) == ["z-space", "inside"]
+
+
 def test_a_stack_begins_after_those_it_needs_and_after_no_other() -> None:
     programs = (
         graph(config_map("a1"), stack="a") | graph(config_map("b1"), stack="b") | graph(config_map("c1"), stack="c")
