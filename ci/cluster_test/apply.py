@@ -53,7 +53,10 @@ class Live:
         answer = ready.state(found)
         if answer.ready or answer.failed:
             return answer
-        why = ready.hopeless(self._pods(item, found))
+        pods = self._pods(item, found)
+        if ready.scheduled(found, pods):
+            return ready.READY
+        why = ready.hopeless(pods)
         return State(ready=False, failed=True, why=why) if why else answer
 
     def explain(self, item: Item) -> list[str]:

@@ -61,6 +61,16 @@ def containers(pod: Object) -> Iterator[Object]:
     yield from status.get("containerStatuses") or []
 
 
+def scheduled(found: Object, pods: Iterable[Object]) -> bool:
+    """Whether a Dask cluster that its operator calls pending has a scheduler that is ready.
+
+    The operator says "Running" when the scheduler's Service appears and "Pending" when it has made the rest; it does
+    not order the two, and does not look again (dask-kubernetes 2026.3.0, `daskcluster_create_components`).
+    """
+    pending = found.get("kind") == "DaskCluster" and (found.get("status") or {}).get("phase") == "Pending"
+    return pending and any(_component(pod) == "scheduler" and bool(condition(pod, "Ready")) for pod in pods)
+
+
 def troubled(pod: Object) -> list[tuple[str, bool]]:
     """The containers that are not as they should be, and whether each has ended before."""
     return [
@@ -140,6 +150,10 @@ def _dask(found: Object) -> State:
 def _unseen(found: Object) -> bool:
     seen = int((found.get("status") or {}).get("observedGeneration", 0))
     return seen < int((found.get("metadata") or {}).get("generation", 0))
+
+
+def _component(pod: Object) -> str:
+    return str(((pod.get("metadata") or {}).get("labels") or {}).get("dask.org/component", ""))
 
 
 def _name(pod: Object) -> str:

@@ -236,6 +236,26 @@ def test_every_kind_says_itself_when_it_is_ready_and_when_it_failed(found: Any, 
     assert bool(answer.why) is not answer.ready
 
 
+@pytest.mark.parametrize(
+    ("phase", "component", "is_ready", "expected"),
+    [
+        ("Pending", "scheduler", "True", True),
+        ("Pending", "scheduler", "False", False),
+        ("Pending", "worker", "True", False),
+        ("Error", "scheduler", "True", False),
+    ],
+)
+def test_a_dask_cluster_that_is_called_pending_for_ever_is_ready_with_its_scheduler(
+    phase: str, component: str, is_ready: str, expected: bool
+) -> None:
+    found = {"kind": "DaskCluster", "status": {"phase": phase}}
+    conditions = [{"type": "Ready", "status": is_ready}]
+    one = {"metadata": {"labels": {"dask.org/component": component}}, "status": {"conditions": conditions}}
+    assert ready.scheduled(found, [one]) is expected
+    assert not ready.scheduled(found, [])
+    assert not ready.scheduled({**found, "kind": "Deployment"}, [one])
+
+
 def pod(*containers: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {"name": "api-1"}, "status": {"containerStatuses": list(containers)}}
 
