@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _TRIGGERS = frozenset({"code", "leandata.io/code", "COMMIT", "LEANDATA_COMMIT"})
+_COMMITS = frozenset({"COMMIT", "LEANDATA_COMMIT"})
 _GUARD = re.compile(r"^(/\S*/setpriv|--re[ug]id=\d+|--clear-groups|--init-groups)$")
 _DIGEST = re.compile(r"\b(sha256:)?[0-9a-f]{16,64}\b")
 _COMMIT_IN_TEXT = re.compile(r"(LEANDATA_COMMIT\W+(?:value\W+)?)[0-9a-f]{7,40}\b")  # a manifest within a manifest
@@ -37,6 +38,24 @@ def masked(value: Any, *, root: Path, state: Path) -> Any:
             and not (isinstance(found, Mapping) and str(found.get("name")) in _TRIGGERS)
         ]
     return value
+
+
+def portable(value: Any, *, root: Path) -> Any:
+    """`value` with `<root>`, `<python>` for those paths, and `<commit>` for the commit that a service is told.
+
+    Digests stay: another image or other code is a change.
+    """
+    if isinstance(value, str):
+        return _COMMIT_IN_TEXT.sub(
+            r"\1<commit>", value.replace(sys.executable, "<python>").replace(str(root), "<root>")
+        )
+    if isinstance(value, Mapping):
+        told = str(value.get("name")) in _COMMITS and isinstance(value.get("value"), str)
+        return {
+            str(key): "<commit>" if key in _COMMITS or (told and key == "value") else portable(found, root=root)
+            for key, found in sorted(value.items())
+        }
+    return [portable(found, root=root) for found in value] if isinstance(value, Sequence) else value
 
 
 def stable_name(name: str) -> str:

@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Resource:
     """One resource as its program registered it; secrets in `properties` are replaced by `[secret]`.
 
     `needs` are the URNs that it waits for, `protect`, `retain` and `ignore` its options; a component is not `custom`.
+    `aliases` are the URNs that it had before, `deletes_first` says that a replacement of it deletes the old one first.
     """
 
     urn: str
@@ -49,6 +50,8 @@ class Resource:
     protect: bool
     retain: bool
     ignore: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    deletes_first: bool = False
 
 
 @dataclass(slots=True)
@@ -91,8 +94,9 @@ def declared(environment: str, *, root: Path = ROOT, environ: Mapping[str, str] 
 
 def _program(found: Mapping[str, Any]) -> Program:
     def resource(raw: dict[str, Any]) -> Resource:
-        needs, ignore = (tuple(raw.pop(name)) for name in ("needs", "ignore"))
-        return Resource(**raw, needs=needs, ignore=ignore)
+        # Another checkout may be one whose programs do not say everything.
+        aliases, ignore, needs = (tuple(raw.pop(name, ())) for name in ("aliases", "ignore", "needs"))
+        return Resource(**raw, aliases=aliases, ignore=ignore, needs=needs)
 
     resources = [resource(raw) for raw in found["resources"]]
     return Program(resources={one.urn: one for one in resources}, outputs=found["outputs"])
@@ -138,8 +142,18 @@ class _Monitor(mocks.MockMonitor):
             protect=request.protect,
             retain=request.retainOnDelete,
             ignore=tuple(request.ignoreChanges),
+            aliases=tuple(sorted(self._aliases(request))),
+            deletes_first=request.deleteBeforeReplace,
         )
         return response
+
+    def _aliases(self, request: Any) -> Iterator[str]:
+        """The URNs that the resource had before: whole ones, and those made of what differs from now."""
+        yield from request.aliasURNs
+        for alias in request.aliases:
+            spec = alias.spec
+            parent = "" if spec.noParent else (spec.parentUrn or request.parent)
+            yield alias.urn or self.make_urn(parent, spec.type or request.type, spec.name or request.name)
 
     def ReadResource(self, request: Any) -> Any:
         with _loop():

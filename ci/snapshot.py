@@ -100,12 +100,12 @@ def doubled(programs: Mapping[str, Program]) -> Iterator[str]:
     seen: dict[tuple[str, ...], str] = {}
     for _, program in sorted(programs.items()):
         for urn, resource in sorted(program.resources.items()):
-            key = _identity(resource)
+            key = identity(resource)
             if key and seen.setdefault(key, urn) != urn:
                 yield f"{urn} and {seen[key]} are both called {' '.join(key)}"
 
 
-def _identity(resource: Resource) -> tuple[str, ...]:
+def identity(resource: Resource) -> tuple[str, ...]:
     """What a thing is called where it lies; () where its type has no name of its own."""
     properties = resource.properties
     if resource.type.startswith("kubernetes:"):

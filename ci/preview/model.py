@@ -9,13 +9,16 @@ from typing import Any, Literal
 
 Op = Literal["create", "update", "replace", "delete"]
 RiskKind = Literal["data", "access", "network", "protection", "secret", "cost", "order"]
+ABSENT = "[absent]"
+LATER = "known after deploy"
 RISKS: tuple[RiskKind, ...] = ("data", "access", "network", "protection", "secret", "cost", "order")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PropertyChange:
-    """One property that differs, by its path such as `rules[0].cidr`; `absent` stands where it is not declared.
+    """One property that differs, by its path such as `rules[0].cidr`.
 
+    ABSENT stands where it is not declared, LATER where it is known only when it is deployed.
     The values hold no secrets: those are `[secret]`, as in `ci.programs.Resource`. `options.protect` and the like are
     the resource's own options. `replaces` is whether the change forces a replacement, None where nobody knows.
     """
