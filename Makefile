@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access bench bootstrap check deploy destroy doctor images logs new-service policy render report restart rotate run scan setup sleep snapshot status test test-cluster wake
+.PHONY: help access bench bootstrap check deploy destroy doctor drift images logs new-service policy render report restart rotate run scan setup sleep snapshot status test test-cluster wake
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,8 @@ wake: ## bring back what sleeps (ENV=dev  DRY=yes)
 	$(LEANDATA) wake --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
 snapshot: ## write down what the environments declare, for review
 	$(LEANDATA) snapshot $(JSON_)
+drift: ## what ENV is against what was deployed and declared; changes nothing (STACK=lake  OUT=folder  REVERT=yes)
+	$(LEANDATA) drift --env "$(ENV)" --stack "$(STACK)" --out "$(OUT)" --issues "$(ISSUES)" $(if $(REVERT),--revert) $(JSON_)
 destroy: ## remove what the stacks made; data is kept unless DATA=yes
 	$(LEANDATA) destroy --env "$(ENV)" --stack "$(STACK)" $(if $(DATA),--data) $(JSON_)
 test: ## all tests (SERVICE=api  FAST=yes for unit tests only)

@@ -76,6 +76,18 @@ VERBS: dict[str, Verb] = {
         options=(_STACK, Option(flag="--data", switch=True, help="remove the data too, after a typed confirmation")),
     ),
     "doctor": Verb(done_by="ci.verbs.doctor:doctor", help="what this machine has, and what is missing"),
+    "drift": Verb(
+        done_by="ci.verbs.drift:drift",
+        help="compare what is with what was deployed and what is declared, and change nothing",
+        options=(
+            _STACK,
+            Option(flag="--out", metavar="FOLDER", help="write a Markdown file for each stack there"),
+            Option(
+                flag="--issues", metavar="FILE", help="the open issues as JSON: the answer says what to do with them"
+            ),
+            Option(flag="--revert", switch=True, help="after showing it, deploy the stacks that differ"),
+        ),
+    ),
     "images": Verb(
         done_by="ci.verbs.images:images",
         help="build the images that changed, and write down what the environment will run",

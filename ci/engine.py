@@ -241,6 +241,18 @@ class OpenStack:
         """What `up` would do. Raises EngineError."""
         self._run(lambda events: self.inner.preview(on_event=events.take), log)
 
+    def compare(self, log: Log, *, also: Callable[[Any], None]) -> None:
+        """Read every resource and compare it with state and program; `also` is told each event. Nothing is written.
+
+        Raises EngineError.
+        """
+
+        def take(event: Any) -> None:
+            log.take(event)
+            also(event)
+
+        self._run(lambda _: self.inner.preview(refresh=True, on_event=take), log)
+
     def destroy(self, log: Log) -> None:
         """Remove what the stack made, and the stack. Raises EngineError."""
         self._run(lambda events: self.inner.destroy(on_event=events.take, remove=True), log)

@@ -129,7 +129,7 @@ class Kind:
 
     def computed(self) -> frozenset[str]:
         """Properties that are outputs only."""
-        return frozenset({"fingerprint", "identity", "state", "granted"})
+        return frozenset({"fingerprint", "identity", "state", "granted", *self.healthy})
 
 
 def explain(changes: list[Change]) -> str:

@@ -51,6 +51,7 @@ def _tls() -> str:
     return (private + made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)).decode()
 
 
+_PRIVATE = "0600"
 _EARLIER, _TEN_YEARS = timedelta(hours=1), timedelta(days=3650)
 _ALPHABET = string.ascii_letters + string.digits
 MAKERS: dict[str, Callable[[], str]] = {
@@ -116,6 +117,7 @@ class Secret(Kind):
     """A secret made once. The file is kept on delete: what it opens, such as a database, is kept as well."""
 
     shapes: ClassVar[dict[str, Shape]] = {"path": shapes.path, "kind": shapes.one_of(MAKERS)}
+    healthy: ClassVar[dict[str, Any]] = {"mode": _PRIVATE}
     replaced_by: ClassVar[dict[str, str]] = {
         "path": "a secret is not copied",
         "kind": "another kind needs another value",
@@ -132,9 +134,9 @@ class Secret(Kind):
     def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
         del world
         path = Path(id_)
-        if not path.is_file() or _mode(path) != "0600":
+        if not path.is_file():
             return None
-        return {**properties, "path": id_, "fingerprint": fingerprint(path)}
+        return {**properties, "path": id_, "fingerprint": fingerprint(path), **_opened(path)}
 
     def delete(self, world: World, id_: str, properties: Properties) -> None:
         del world, id_, properties
@@ -144,6 +146,7 @@ class RenderedSecret(Kind):
     """A file made of other secrets: made again when the template or one of them changes."""
 
     shapes: ClassVar[dict[str, Shape]] = {"path": shapes.path, "template": shapes.text, "secrets": shapes.paths}
+    healthy: ClassVar[dict[str, Any]] = {"mode": _PRIVATE}
     replaced_by: ClassVar[dict[str, str]] = {"path": "the old file would stay"}
 
     def create(self, world: World, inputs: Properties) -> Made:
@@ -161,7 +164,7 @@ class RenderedSecret(Kind):
         del world
         path = Path(id_)
         found = path.is_file() and fingerprint(path) == properties.get("fingerprint")
-        return {**properties, "path": id_} if found else None
+        return {**properties, "path": id_, **_opened(path)} if found else None
 
     def delete(self, world: World, id_: str, properties: Properties) -> None:
         del world, properties
@@ -202,6 +205,12 @@ def fingerprint(path: Path) -> str:
 def mark(secret: bytes) -> str:
     """Sixteen characters that change with the secret and do not tell it."""
     return hashlib.sha256(b"leandata\0" + secret).hexdigest()[:16]
+
+
+def _opened(path: Path) -> Properties:
+    """The mode of a secret's file where it is not the one that it was made with."""
+    mode = _mode(path)
+    return {} if mode == _PRIVATE else {"mode": mode}
 
 
 def _mode(path: Path) -> str:

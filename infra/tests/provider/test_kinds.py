@@ -154,8 +154,10 @@ def test_a_secret_that_others_may_read_is_made_safe_again(world: World, tmp_path
     inputs = {"path": str(tmp_path / "s"), "kind": "password"}
     made = Secret().create(world, inputs)
     Path(made.id).chmod(0o644)
-    assert Secret().read(world, made.id, made.properties) is None
-    Secret().create(world, inputs)
+    found = Secret().read(world, made.id, made.properties)
+    assert found == {**made.properties, "mode": "0644"}
+    assert [(change.name, change.replaces) for change in Secret().changes(found, inputs)] == [("mode", False)]
+    assert Secret().update(world, made.id, found, inputs) == made.properties, "the same secret"
     assert oct(Path(made.id).stat().st_mode)[-3:] == "600"
 
 

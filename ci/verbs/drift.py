@@ -1,0 +1,76 @@
+"""`drift`: what an environment is against what was deployed and what the programs declare; nothing is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ci.cli import Options, emit, parser
+from ci.drift.issues import Issue, body, decide
+from ci.drift.look import look
+from ci.drift.model import StackDrift, exit_code
+from ci.drift.noise import load
+from ci.drift.report import answer, lines
+from ci.graph import discover, select
+from ci.progress import watching
+from ci.verbs.deploy import deploy, names
+from infra.environment import Environment
+from leandata.errors import LeandataError
+
+_BOT = "github-actions[bot]"
+
+
+def drift(options: Options) -> int:
+    """0 for nothing or only noise, 2 for harmless, 3 for dangerous, 1 for an error; with --revert the deployment's."""
+    environment = Environment.current()
+    rules = load(datetime.now(UTC).date(), root=environment.root)
+    stacks = select(discover(environment.root, environment.name), names(options.stack))
+    opened = _issues(options.issues)
+    with watching(quiet=True) as watcher:
+        found = look(environment, stacks, rules=rules, watcher=watcher)
+    if options.out:
+        _write(Path(options.out), environment.name, found)
+    if options.json:
+        actions = decide(opened, found, environment=environment.name, author=_BOT)
+        emit({**answer(environment.name, found), "issues": [asdict(action) for action in actions]})
+    else:
+        print("\n".join(lines(found)))
+    return _reverted(environment, found) if options.revert else exit_code(found)
+
+
+def _reverted(environment: Environment, found: Sequence[StackDrift]) -> int:
+    """Deploy the stacks that differ, after a typed confirmation; what lies beside them is left to people."""
+    differing = [stack.stack for stack in found if any(one.kind != "beside" for one in stack.differences)]
+    if not differing or any(stack.error for stack in found):
+        return exit_code(found)
+    if os.environ.get("CI") != "true":
+        if not sys.stdin.isatty():
+            raise LeandataError("reverting needs a typed confirmation", hint="Run it in a terminal, or set CI=true")
+        if input(f"Type {environment.name} to deploy {', '.join(differing)}: ").strip() != environment.name:
+            raise LeandataError("not confirmed; nothing was changed")
+    return deploy(parser().parse_args(["deploy", "--env", environment.name, "--stack", ",".join(differing)]))
+
+
+def _issues(file: str) -> list[Issue]:
+    """The open issues in a file that `gh issue list --json number,author,body` wrote; none without a file."""
+    if not file:
+        return []
+    try:
+        read = json.loads(Path(file).read_text(encoding="utf-8"))
+        return [
+            Issue(number=int(one["number"]), author=str(one["author"]["login"]), body=str(one["body"])) for one in read
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise LeandataError("the open issues cannot be read", where=file) from error
+
+
+def _write(folder: Path, environment: str, found: Sequence[StackDrift]) -> None:
+    """One Markdown file a stack."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stack in found:
+        (folder / f"{stack.stack}.md").write_text(body(environment, stack), encoding="utf-8")
