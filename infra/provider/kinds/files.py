@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from infra.provider.kinds import shapes
 from infra.provider.kinds.base import Kind, Made, Properties, ProviderError, World
