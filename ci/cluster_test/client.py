@@ -200,7 +200,10 @@ class Cluster:
             out += running.read_stdout() if running.peek_stdout() else ""
             err += running.read_stderr() if running.peek_stderr() else ""
         late = running.is_open()
-        code = -1 if late else int(running.returncode or 0)
+        try:
+            code = -1 if late else int(running.returncode or 0)
+        except ValueError as error:  # the cluster's reason stands where the exit code does: the container is gone
+            code, err = -1, str(error)
         running.close()
         if running.sock is not None:
             running.sock.shutdown()

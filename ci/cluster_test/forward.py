@@ -6,6 +6,7 @@ import contextlib
 import select
 import socket
 import threading
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -17,6 +18,7 @@ from ci.cluster_test.client import Cluster
 
 _CHUNK = 65_536
 _ACCEPT_SECONDS = 0.5
+_END_SECONDS = 5.0
 
 
 class Forward:
@@ -65,7 +67,7 @@ class Forward:
                     other.setblocking(True)
                     _carry(connection, other, self._ending)
             finally:
-                forward.websocket.shutdown()
+                _ended(forward)
 
     def _target(self) -> tuple[str, int]:
         """A ready pod of the Service, and the port there. Raises LookupError when there is none."""
@@ -91,6 +93,14 @@ def forwarded(cluster: Cluster, *, namespace: str, service: str) -> Generator[Fo
 
 def _takes_requests(pod: dict[str, Any]) -> bool:
     return bool(ready.condition(pod, "Ready")) and "deletionTimestamp" not in pod["metadata"]
+
+
+def _ended(forward: Any) -> None:
+    """Free the connection to the cluster once the client's own thread has left it: it fails on a closed one."""
+    until = time.monotonic() + _END_SECONDS
+    while forward.connected and time.monotonic() < until:
+        time.sleep(0.05)
+    forward.websocket.shutdown()
 
 
 def _carry(one: socket.socket, other: Any, ending: threading.Event) -> None:

@@ -55,11 +55,12 @@ def targets(platform: Platform) -> dict[str, tuple[str, int]]:
 
 
 def processes(platform: Platform) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One running pod of each process, with its owner."""
+    """One running pod of each process that goes on, with its owner: a task's pod may end while it is asked."""
     for owner in owners(platform.environment):
         found: dict[str, dict[str, Any]] = {}
         for pod in platform.cluster.pods(platform.namespace(owner)):
-            if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]:
+            stays = pod["spec"]["restartPolicy"] == "Always" and "deletionTimestamp" not in pod["metadata"]
+            if stays and pod["status"]["phase"] == "Running":
                 found.setdefault(pod["metadata"]["labels"].get("app.kubernetes.io/name", ""), pod)
         yield from ((owner, pod) for _, pod in sorted(found.items()))
 
