@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access bench bootstrap check deploy destroy doctor drift images logs new-service policy render report restart rotate run scan setup sleep snapshot status test test-cluster wake
+.PHONY: help access bench bootstrap check deploy destroy doctor drift images logs new-service policy preview render report restart rotate run scan setup sleep snapshot status test test-cluster wake
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,8 @@ access: ## who may read and write what, by which path (ENV=prod  WHO=api  WHAT=M
 	$(LEANDATA) access --env "$(ENV)" --who "$(WHO)" --what "$(WHAT)" $(JSON_)
 policy: ## judge what the programs declare: security, protection, cost (ENV=prod)
 	$(LEANDATA) policy --env "$(ENV)" $(JSON_)
+preview: ## what a change does, without credentials: risks, cost, who signs (ENV=prod|all  STACK=api  BASE=main  OUT=folder)
+	$(LEANDATA) preview --env "$(ENV)" --stack "$(STACK)" --base "$(BASE)" --out "$(OUT)" $(JSON_)
 scan: ## other people's scanners over manifests, policies, images, shell (ENV=prod  ONLY=checkov,hadolint)
 	$(LEANDATA) scan --env "$(ENV)" --only "$(ONLY)" $(JSON_)
 sleep: ## take an environment to (almost) nothing (ENV=dev  DRY=yes)

@@ -113,6 +113,15 @@ VERBS: dict[str, Verb] = {
         help="judge what the programs declare, before anything is touched",
         options=(Option(flag="--all", switch=True, help="every environment"),),
     ),
+    "preview": Verb(
+        done_by="ci.verbs.preview:preview",
+        help="show what a change does to an environment: risks, cost, who signs; exit 0 none, 2 changes, 3 risk, 1 error",
+        options=(
+            _STACK,
+            Option(flag="--base", metavar="COMMIT", help="compare with this (default: where the branch left main)"),
+            Option(flag="--out", metavar="FOLDER", help="write the report there (default: .leandata/preview)"),
+        ),
+    ),
     "render": Verb(
         done_by="ci.verbs.render:render",
         help="write what will exist as files, without credentials",

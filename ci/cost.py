@@ -6,9 +6,10 @@ Pure. Whatever costs money and has no price here is listed as not priced, never 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from ci.pods import cheapest, pods, quantity
+from ci.pods import Pod, cheapest, pods_of, quantity
 from ci.prices import Prices, Usage
 from ci.programs import Program, Resource
 
@@ -34,13 +35,18 @@ _GROUP = "alb.ingress.kubernetes.io/group.name"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """One line: `quantity` units of `unit` a month at `usd` each. `sleeps` is whether it costs nothing while asleep."""
+    """One line: `quantity` units of `unit` a month at `usd` each. `sleeps` is whether it costs nothing while asleep.
+
+    `stack` and `service` are what it is for, "" where lines of several are one.
+    """
 
     what: str
     unit: str
     quantity: float
     usd: float
     sleeps: bool = False
+    stack: str = ""
+    service: str = ""
 
     @property
     def monthly(self) -> float:
@@ -70,44 +76,84 @@ class Estimate:
 
 
 Rule = Callable[[Resource, Prices], Iterator[Item]]
+Place = tuple[str, str]  # a stack and a service
 
 
 def estimate(environment: str, programs: Mapping[str, Program], prices: Prices, *, idle: bool = False) -> Estimate:
     """What the environment costs a month, awake; with `idle` without what people's work would cost."""
+    found = attributed(environment, programs, prices, idle=idle)
+    items = _merged([replace(item, stack="", service="") for item in found.items])
+    return Estimate(items=items, not_priced=found.not_priced)
+
+
+def attributed(environment: str, programs: Mapping[str, Program], prices: Prices, *, idle: bool = False) -> Estimate:
+    """The same estimate with a line for each stack and service that it is for; the sum is the same.
+
+    Nodes are shared out by what pods ask for, with what is left empty; what is paid by use by the number of resources
+    that use it; a load balancer among the ingresses that it serves.
+    """
     usage = prices.usage.get(environment, Usage())
     usage = usage.idle() if idle else usage
     found: list[Item] = []
     missing: set[str] = set()
-    resources = [one for _, program in sorted(programs.items()) for _, one in sorted(program.resources.items())]
-    for resource in resources:
+    placed = [
+        (_place(stack, one), one)
+        for stack, program in sorted(programs.items())
+        for _, one in sorted(program.resources.items())
+    ]
+    for place, resource in placed:
         rule = _RULES.get(resource.type)
         if rule is not None:
             try:
-                found += rule(resource, prices)
+                found += [_at(place, item) for item in rule(resource, prices)]
             except (KeyError, ValueError) as error:
                 missing.add(f"{resource.type} {resource.name}: no price for {error}")
         elif resource.type.startswith("aws:") and not resource.type.startswith(_FREE + _BY_USE):
             missing.add(f"{resource.type}: no rule")
-    if any(resource.type.startswith("aws:eks/cluster") for resource in resources):
+    if any(resource.type.startswith("aws:eks/cluster") for _, resource in placed):
         nodes, problem = _nodes(programs, prices)
         found += nodes
         missing |= problem
-    found += _used(resources, usage, prices)
+    found += _used(placed, usage, prices)
     return Estimate(items=_merged(found), not_priced=tuple(sorted(missing)))
+
+
+def by_place(found: Estimate) -> dict[Place, float]:
+    """US dollars a month by stack and service, sorted."""
+    totals: dict[Place, float] = {}
+    for item in found.items:
+        place = (item.stack, item.service)
+        totals[place] = totals.get(place, 0.0) + item.monthly
+    return dict(sorted(totals.items()))
+
+
+def _place(stack: str, resource: Resource) -> Place:
+    """The stack, and the service that the resource's tags or labels name, else the stack's own name."""
+    metadata: Mapping[str, Any] = resource.properties.get("metadata") or {}
+    labels: Mapping[str, Any] = metadata.get("labels") or {}
+    tags = resource.properties.get("tags")
+    said = tags.get("service") if isinstance(tags, Mapping) else None
+    return stack, str(said or labels.get("app.kubernetes.io/part-of") or stack)
+
+
+def _at(place: Place, item: Item, *, share: float = 1.0) -> Item:
+    return replace(item, stack=place[0], service=place[1], quantity=item.quantity * share)
+
+
+def _shared(item: Item, places: Sequence[Place]) -> Iterator[Item]:
+    """The line in equal parts, one for each of `places`."""
+    for place in places:
+        yield _at(place, item, share=1 / len(places))
 
 
 def _merged(items: Sequence[Item]) -> tuple[Item, ...]:
     """Lines of the same thing as one, without those of nothing, the dearest first."""
     totals: dict[Item, float] = {}
     for item in items:
-        kind = Item(what=item.what, unit=item.unit, quantity=0, usd=item.usd, sleeps=item.sleeps)
+        kind = replace(item, quantity=0)
         totals[kind] = totals.get(kind, 0.0) + item.quantity
-    merged = [
-        Item(what=kind.what, unit=kind.unit, quantity=round(total, 6), usd=kind.usd, sleeps=kind.sleeps)
-        for kind, total in totals.items()
-        if total > 0
-    ]
-    return tuple(sorted(merged, key=lambda item: (-item.monthly, item.what)))
+    merged = [replace(kind, quantity=round(total, 6)) for kind, total in totals.items() if total > 0]
+    return tuple(sorted(merged, key=lambda item: (-item.monthly, item.what, item.stack, item.service)))
 
 
 def _item(prices: Prices, name: str, quantity: float, *, sleeps: bool = False) -> Item:
@@ -174,43 +220,57 @@ _RULES: dict[str, Rule] = {
 
 
 def _nodes(programs: Mapping[str, Program], prices: Prices) -> tuple[list[Item], set[str]]:
-    found = cheapest(pods(programs), prices.node)
+    asked = [
+        (_place(stack, resource), pod)
+        for stack, program in sorted(programs.items())
+        for resource, pod in pods_of(program)
+    ]
+    found = cheapest([pod for _, pod in asked], prices.node)
     if found is None:
         return [], {"nodes: one pod asks for more than any instance in the price list has"}
     node, count = found
     hours = count * prices.hours_a_month
     fee = prices.price["auto_mode_fee"]
-    return [
+    items = [
         Item(what=f"EC2 {node.type}", unit="hour", quantity=hours, usd=node.usd, sleeps=True),
         Item(what=f"EKS Auto Mode for {node.type}", unit="hour", quantity=hours, usd=node.usd * fee.usd, sleeps=True),
         _item(prices, "node_disk", count * _NODE_DISK_GB, sleeps=True),
-    ], set()
+    ]
+
+    def weight(pod: Pod) -> float:
+        return max(pod.cpu / node.cpu, pod.memory_gib / node.memory_gib)
+
+    whole = sum(weight(pod) for _, pod in asked)
+    if not whole:
+        return items, set()
+    return [_at(place, item, share=weight(pod) / whole) for place, pod in asked for item in items], set()
 
 
-def _balancers(resources: Sequence[Resource]) -> set[str]:
-    """The load balancers of all ingresses: one serves its whole group, named by itself or by its class' parameters."""
+def _balancers(placed: Sequence[tuple[Place, Resource]]) -> dict[str, list[Place]]:
+    """The load balancers of all ingresses, each with those that it serves: its whole group, named by the ingress itself
+    or by its class' parameters.
+    """
     classes = {
         str(one.properties["metadata"]["name"]): str(
             ((one.properties.get("spec") or {}).get("group") or {}).get("name")
         )
-        for one in resources
+        for _, one in placed
         if one.type.endswith(":IngressClassParams") and (one.properties.get("spec") or {}).get("group")
     }
-    found: set[str] = set()
-    for one in resources:
+    found: dict[str, list[Place]] = {}
+    for place, one in placed:
         if one.type.endswith("networking.k8s.io/v1:Ingress"):
             said = ((one.properties.get("metadata") or {}).get("annotations") or {}).get(_GROUP)
             of_class = classes.get(str((one.properties.get("spec") or {}).get("ingressClassName")))
-            found.add(str(said or of_class or one.name))
+            found.setdefault(str(said or of_class or one.name), []).append(place)
     return found
 
 
-def _used(resources: Sequence[Resource], usage: Usage, prices: Prices) -> Iterator[Item]:
+def _used(placed: Sequence[tuple[Place, Resource]], usage: Usage, prices: Prices) -> Iterator[Item]:
     """What is paid by use, for what the environment has."""
-    types = {resource.type for resource in resources}
-    balancers = _balancers(resources)
-    yield _item(prices, "load_balancer", len(balancers))
-    yield _item(prices, "load_balancer_capacity", 0.1 * len(balancers))
+    for served in _balancers(placed).values():
+        yield from _shared(_item(prices, "load_balancer", 1), served)
+        yield from _shared(_item(prices, "load_balancer_capacity", 0.1), served)
     by_use = {
         "aws:s3/bucket:Bucket": ("lake_storage", usage.lake_gb),
         "aws:ecr/repository:Repository": ("image_storage", usage.images_gb),
@@ -220,14 +280,14 @@ def _used(resources: Sequence[Resource], usage: Usage, prices: Prices) -> Iterat
     }
     stored = {"lake_storage", "image_storage", "warehouse_storage"}
     for type_, (name, amount) in by_use.items():
-        if type_ in types:
-            yield _item(prices, name, amount, sleeps=name not in stored)
-    if any(type_.startswith(("aws:ses/", "aws:sesv2/")) for type_ in types):
-        yield _item(prices, "mail", usage.mails / 1000, sleeps=True)
-    for resource in resources:
+        users = [place for place, resource in placed if resource.type == type_]
+        yield from _shared(_item(prices, name, amount, sleeps=name not in stored), users)
+    mailing = [place for place, resource in placed if resource.type.startswith(("aws:ses/", "aws:sesv2/"))]
+    yield from _shared(_item(prices, "mail", usage.mails / 1000, sleeps=True), mailing)
+    for place, resource in placed:
         if resource.type == "snowflake:index/warehouse:Warehouse":
             credits_an_hour = _SIZES.get(str(resource.properties.get("warehouseSize", "XSMALL")).upper(), 1)
-            yield _item(prices, "credit", usage.warehouse_hours * credits_an_hour, sleeps=True)
+            yield _at(place, _item(prices, "credit", usage.warehouse_hours * credits_an_hour, sleeps=True))
 
 
 def table(found: Estimate, prices: Prices, *, count: int = 0) -> str:

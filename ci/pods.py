@@ -39,17 +39,21 @@ def quantity(text: object) -> float:
 
 def pods(programs: Mapping[str, Program], *, largest: bool = False) -> list[Pod]:
     """Every pod that runs while nothing happens: what scales at its smallest (with `largest`: at its largest)."""
-    found: list[Pod] = []
-    for program in programs.values():
-        scaled = scaled_replicas(program, largest=largest)
-        for _, resource in sorted(program.resources.items()):
-            kind = resource.type.rpartition(":")[2]
-            if kind in _CONTROLLERS and resource.type.startswith("kubernetes:apps/"):
-                spec = resource.properties.get("spec") or {}
-                count = scaled.get(key(resource), int(spec.get("replicas", 1)))
-                found += [_pod(resource, spec.get("template", {}).get("spec", {}))] * count
-            elif kind == "DaskCluster":
-                found += _dask(resource, scaled.get(key(resource)))
+    return [pod for program in programs.values() for _, pod in pods_of(program, largest=largest)]
+
+
+def pods_of(program: Program, *, largest: bool = False) -> list[tuple[Resource, Pod]]:
+    """The same of one stack, each with the resource that declares it."""
+    found: list[tuple[Resource, Pod]] = []
+    scaled = scaled_replicas(program, largest=largest)
+    for _, resource in sorted(program.resources.items()):
+        kind = resource.type.rpartition(":")[2]
+        if kind in _CONTROLLERS and resource.type.startswith("kubernetes:apps/"):
+            spec = resource.properties.get("spec") or {}
+            count = scaled.get(key(resource), int(spec.get("replicas", 1)))
+            found += [(resource, _pod(resource, spec.get("template", {}).get("spec", {})))] * count
+        elif kind == "DaskCluster":
+            found += [(resource, pod) for pod in _dask(resource, scaled.get(key(resource)))]
     return found
 
 

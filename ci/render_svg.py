@@ -17,6 +17,7 @@ _STYLE = (
     ".title{font-size:18px;font-weight:600}.name{font-size:14px;font-weight:600}"
     ".count{font-size:11px;fill:#fff;font-weight:600}.legend{font-size:12px;fill:#475569}"
     ".box{fill:#fff;stroke:#cbd5e1;stroke-width:1.2}.edge{fill:none;stroke:#94a3b8;stroke-width:1.4}"
+    ".box.marked{fill:#fffbeb;stroke:#d97706;stroke-width:2}.note{font-size:12px;font-weight:600}.ground{fill:#f8fafc}"
 )
 _ARROW = (
     '<defs><marker id="end" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
@@ -24,13 +25,24 @@ _ARROW = (
 )
 
 
+_DARK = (
+    "@media (prefers-color-scheme:dark){text{fill:#e2e8f0}.legend{fill:#94a3b8}.ground{fill:#0f172a}"
+    ".box{fill:#1e293b;stroke:#475569}.edge{stroke:#64748b}.box.marked{fill:#422006;stroke:#f59e0b}}"
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Box:
-    """A stack in the diagram: the stacks it needs, and its resources by substrate."""
+    """A stack in the diagram: the stacks it needs, and its resources by substrate.
+
+    A `marked` one stands out, and a short `note` is written beside its name.
+    """
 
     name: str
     needs: tuple[str, ...]
     counts: Mapping[str, int]
+    marked: bool = False
+    note: str = ""
 
 
 def depths(boxes: Sequence[Box]) -> dict[str, int]:
@@ -90,8 +102,8 @@ def columns(boxes: Sequence[Box]) -> list[list[str]]:
     return found
 
 
-def diagram(boxes: Sequence[Box], *, title: str) -> str:
-    """The SVG."""
+def diagram(boxes: Sequence[Box], *, title: str, dark: bool = False) -> str:
+    """The SVG; with `dark` it follows a reader's dark colours."""
     layout = columns(boxes)
     inner = max((_tall(names) for names in layout), default=_HEIGHT)
     width = max(2 * _MARGIN + len(layout) * (_WIDTH + _ACROSS) - _ACROSS, 640)
@@ -106,9 +118,9 @@ def diagram(boxes: Sequence[Box], *, title: str) -> str:
     return "\n".join(
         [
             _opening(width, height, title=title),
-            f"<style>{_STYLE}</style>",
+            f"<style>{_STYLE}{_DARK if dark else ''}</style>",
             _ARROW,
-            f'<rect width="{width}" height="{height}" fill="#f8fafc"/>',
+            f'<rect class="ground" width="{width}" height="{height}"/>',
             f'<text class="title" x="{_MARGIN}" y="36">{escape(title)}</text>',
             *(_line([places[name] for name in way]) for _, way in sorted(lines(boxes).items())),
             *(_box(box, *places[box.name]) for box in sorted(boxes, key=lambda box: box.name)),
@@ -149,10 +161,14 @@ def _line(way: Sequence[tuple[int, int]]) -> str:
 
 def _box(box: Box, x: int, middle: int) -> str:
     y = middle - _HEIGHT // 2
+    kind = "box marked" if box.marked else "box"
     parts = [
-        f'<g><rect class="box" x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>',
+        f'<g><rect class="{kind}" x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>',
         f'<text class="name" x="{x + 14}" y="{y + 26}">{escape(box.name)}</text>',
     ]
+    if box.note:
+        right = x + _WIDTH - 12
+        parts.append(f'<text class="note" text-anchor="end" x="{right}" y="{y + 51}">{escape(box.note)}</text>')
     left = x + 14
     for substrate, count in box.counts.items():
         wide = 14 + 7 * len(str(count))

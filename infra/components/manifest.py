@@ -81,6 +81,12 @@ class Level(Part):
     availability: str
 
 
+class Budget(Part):
+    """What the service may cost in one environment, in US dollars a month by list price: more needs sign-off."""
+
+    monthly_usd: float = Field(gt=0)
+
+
 class ServiceManifest(Part):
     """All that `services/<name>/service.toml` may say."""
 
@@ -93,6 +99,7 @@ class ServiceManifest(Part):
     network: Network
     data: DataAccess
     level: Level
+    budget: Budget | None = None
 
     @classmethod
     def load(cls, service: str, *, root: Path = ROOT) -> ServiceManifest:

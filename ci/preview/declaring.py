@@ -1,0 +1,77 @@
+"""`python -m ci.preview.declaring ENV...`: what several environments declare, in one process, as JSON.
+
+One process imports the providers once for all environments. It runs in the checkout whose programs are asked for, which
+may be an older one: `ci.preview.running` starts it, and reads its answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ci.graph import discover, order
+from ci.programs import Program, run
+from infra.environment import Environment
+from leandata.errors import LeandataError
+
+VERSION = 1
+
+
+def answer(
+    environments: Collection[str], *, root: Path, stacks: Collection[str] = (), outputs: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The answer for machines: by environment its stacks with resources and outputs, or the one-line reason why not.
+
+    With `stacks` only these are run; `outputs` are those of the stacks that are not, by environment and stack.
+    """
+    found: dict[str, Any] = {}
+    for environment in environments:
+        os.environ["LEANDATA_ENV"] = environment
+        Environment.current.cache_clear()
+        try:
+            before = {name: Program(outputs=one) for name, one in (outputs or {}).get(environment, {}).items()}
+            found[environment] = {"stacks": _stacks(environment, root=root, stacks=stacks, before=before)}
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a program, its caller is told in one line
+            reason = str(error) if isinstance(error, LeandataError) else f"{type(error).__name__}: {error}"
+            found[environment] = {"error": " ".join(reason.split())[:500]}
+    return {"version": VERSION, "environments": found}
+
+
+def _stacks(environment: str, *, root: Path, stacks: Collection[str], before: dict[str, Program]) -> dict[str, Any]:
+    known = discover(root, environment) | discover(root, environment, by_hand=True)
+    done: dict[str, Program] = dict(before)
+    asked = [name for name in order(known) if not stacks or name in stacks]
+    with contextlib.redirect_stdout(sys.stderr):  # what a program prints is not our answer
+        for name in asked:
+            done[name] = run(known[name], environment=environment, before=done)
+    return {
+        name: {
+            "needs": list(known[name].needs),
+            "outputs": done[name].outputs,
+            "resources": [asdict(resource) for _, resource in sorted(done[name].resources.items())],
+        }
+        for name in asked
+    }
+
+
+def main() -> None:
+    """Print the answer for the checkout in the working directory."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("environment", nargs="+", help="an environment that has a file in infra/environments")
+    parser.add_argument("--stacks", default="", help="only these, separated by commas (default: all)")
+    parser.add_argument("--outputs", default="", help="a JSON file: outputs by environment and stack")
+    options = parser.parse_args()
+    outputs = json.loads(Path(options.outputs).read_text(encoding="utf-8")) if options.outputs else None
+    stacks = [name for name in options.stacks.split(",") if name]
+    print(json.dumps(answer(options.environment, root=Path.cwd(), stacks=stacks, outputs=outputs)))
+
+
+if __name__ == "__main__":
+    main()

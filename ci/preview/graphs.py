@@ -1,0 +1,166 @@
+"""The graphs of base and head: from the cache where a tree was run before, else from its programs, side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ci.bootstrap import cache
+from ci.graph import discover
+from ci.preview.running import Asked, Graph, ask, read
+from ci.preview.sources import Repository, Sources
+from leandata.errors import LeandataError
+
+_FORM = 1  # of what is kept; another number, and nothing that was kept is read
+_KEPT = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """One environment's graphs, and sentences about what could not be compared."""
+
+    base: Graph
+    head: Graph
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cache:
+    """Answers of whole trees, a file each; a file that cannot be read is as good as none."""
+
+    folder: Path
+    packages: str
+
+    @classmethod
+    def of(cls, root: Path) -> Cache:
+        """The machine's cache, for the packages that are locked in the checkout at `root`, which runs the programs."""
+        lock = root / "uv.lock"
+        packages = hashlib.sha256(lock.read_bytes() if lock.exists() else b"").hexdigest()
+        return cls(folder=cache() / "previews", packages=packages)
+
+    def file(self, tree: str, environment: str) -> Path:
+        """Where the answer of `tree` for `environment` is kept."""
+        key = json.dumps([_FORM, tree, environment, self.packages, sys.version, sys.prefix])
+        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+    def load(self, tree: str, environment: str) -> dict[str, Any] | None:
+        """The answer; None when it is not kept."""
+        path = self.file(tree, environment)
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            os.utime(path)
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) and "stacks" in found else None
+
+    def keep(self, tree: str, environment: str, answer: Mapping[str, Any]) -> None:
+        """Keep an answer that is no error, and forget those that were not asked for the longest time."""
+        if "stacks" not in answer:
+            return
+        path = self.file(tree, environment)
+        with contextlib.suppress(OSError):  # a cache that cannot be written costs time, no more
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            scratch = path.with_name(f"{path.name}.{os.getpid()}.new")
+            scratch.touch(mode=0o600)
+            scratch.write_text(json.dumps(answer), encoding="utf-8")
+            scratch.replace(path)
+            for old in sorted(self.folder.glob("*.json"), key=lambda file: -file.stat().st_mtime)[_KEPT:]:
+                old.unlink(missing_ok=True)
+
+
+Say = Callable[[str], None]
+Affected = Mapping[str, Collection[str]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What is compared: the environments, and for each the stacks that can differ (all where it is not named)."""
+
+    environments: tuple[str, ...]
+    affected: Affected = field(default_factory=dict[str, Collection[str]])
+
+
+def pairs(repository: Repository, sources: Sources, wanted: Wanted, *, store: Cache, say: Say) -> dict[str, Pair]:
+    """Both graphs of every environment. A base that cannot answer leaves its side empty and says so in a note.
+
+    Raises LeandataError when head's programs cannot be run at all; one environment's error is in its graph.
+    """
+    base = {name: store.load(sources.base.tree, name) if sources.base else None for name in wanted.environments}
+    head = {name: None if sources.dirty else store.load(sources.head.tree, name) for name in wanted.environments}
+    missing = tuple(name for name in wanted.environments if base[name] is None and sources.base is not None)
+    notes: dict[str, list[str]] = {name: [] for name in wanted.environments}
+    if missing and sources.base is not None:
+        with repository.checkout(sources.base) as place:
+            say(f"running the programs of {sources.base.short} (base) and of head: {', '.join(missing)}")
+            _both(repository.root, place, missing, base=base, head=head, notes=notes)
+            for name in missing:
+                store.keep(sources.base.tree, name, base[name] or {})
+    _rest(repository.root, wanted, base=base, head=head, say=say)
+    found: dict[str, Pair] = {}
+    for name in wanted.environments:
+        if not sources.dirty and name not in wanted.affected:
+            store.keep(sources.head.tree, name, head[name] or {})
+        before, after = (read(side[name] or {"stacks": {}}) for side in (base, head))
+        if before.error:
+            notes[name].append(f"the base cannot be run, so everything counts as created: {before.error}")
+            before = Graph()
+        found[name] = Pair(base=before, head=after, notes=tuple(notes[name]))
+    return found
+
+
+Answers = dict[str, dict[str, Any] | None]
+
+
+def _both(
+    root: Path, place: Path, missing: tuple[str, ...], *, base: Answers, head: Answers, notes: dict[str, list[str]]
+) -> None:
+    """Run base and head at the same time, for the environments whose base is not kept."""
+    there = tuple(name for name in missing if (place / "infra" / "environments" / f"{name}.toml").exists())
+    for name in set(missing) - set(there):
+        notes[name].append("the base has no such environment: everything is created")
+        base[name] = {"stacks": {}}
+    anew = tuple(name for name in missing if head[name] is None)
+    asked = [Asked(root=place, environments=there)] if there else []
+    asked += [Asked(root=root, environments=anew)] if anew else []
+    answers = ask(*asked)
+    if there:
+        base |= answers.pop(0)
+    if anew:
+        head |= answers.pop(0)
+
+
+def _rest(root: Path, wanted: Wanted, *, base: Answers, head: Answers, say: Say) -> None:
+    """Run what is still missing at head: where the base is known, only the stacks that can differ from it."""
+    whole: list[str] = []
+    for name in (name for name in wanted.environments if head[name] is None):
+        known = (base[name] or {}).get("stacks") or {}
+        some = wanted.affected.get(name)
+        present = {**discover(root, name), **discover(root, name, by_hand=True)}
+        if some is None or not known or not {*present} - {*some} <= {*known}:
+            whole.append(name)
+            continue
+        same = {stack: known[stack] for stack in present if stack not in some}
+        mine = tuple(sorted(set(some) & set(present)))
+        if mine:
+            say(f"running the stacks of {name} that can differ: {', '.join(mine)}")
+            outputs = {name: {stack: found["outputs"] for stack, found in same.items()}}
+            answer = ask(Asked(root=root, environments=(name,), stacks=mine, outputs=outputs))[0][name]
+        else:
+            answer = {"stacks": {}}
+        head[name] = answer if "error" in answer else {"stacks": {**same, **answer["stacks"]}}
+    if whole:
+        say(f"running the programs of head: {', '.join(whole)}")
+        head |= ask(Asked(root=root, environments=tuple(whole)))[0]
+
+
+def demand(graph: Graph, environment: str) -> None:
+    """Raises LeandataError with the programs' own reason where they could not be run."""
+    if graph.error:
+        raise LeandataError(f"the programs of {environment} fail: {graph.error}")

@@ -1,0 +1,162 @@
+"""The two commits that a preview compares: which they are, and a checkout of the base for as long as it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from leandata.errors import LeandataError
+
+_MAINS = ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main")
+_PREFIX = "leandata-preview-"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commit:
+    """A commit: its id, its tree's id, and when it was made, in UTC."""
+
+    id: str
+    tree: str
+    time: datetime
+
+    @property
+    def short(self) -> str:
+        return self.id[:10]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """What is compared: `base` (None where there is nothing before head), how it was chosen, and head.
+
+    With `dirty` head is the work tree with its uncommitted changes, on top of the commit.
+    """
+
+    base: Commit | None
+    how: str
+    head: Commit
+    dirty: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What the choice of a base hangs on: ids of commits, "" where there is none; `main` is the main branch's name."""
+
+    head: str
+    parent: str
+    merge_base: str
+    main: str
+    dirty: bool
+
+
+def choose(facts: Facts) -> tuple[str, str]:
+    """The base's commit when none is asked for, and a phrase that says which it is; ("", ...) where there is none.
+
+    Where the branch left the main branch; on the main branch what is not committed yet, or else the last commit.
+    """
+    if facts.merge_base and facts.merge_base != facts.head:
+        return facts.merge_base, f"where this branch left {facts.main}"
+    if facts.dirty:
+        return facts.head, "the last commit, against the uncommitted changes"
+    if facts.parent:
+        return facts.parent, "the commit before the last"
+    return "", "there is no earlier commit"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repository:
+    """The git repository whose work tree is `root`."""
+
+    root: Path
+
+    def sources(self, asked: str = "") -> Sources:
+        """What a preview compares; `asked` is a commit, branch or tag. Raises LeandataError where it is not there."""
+        head = self.commit("HEAD")
+        if head is None:
+            raise LeandataError("there is no commit to preview", where=str(self.root), hint="Commit something first")
+        dirty = bool(self.git("status", "--porcelain", "--untracked-files=normal").strip())
+        if asked:
+            found = self.commit(asked)
+            if found is None:
+                hint = "BASE is a commit, a branch or a tag of this clone; `git fetch` brings what it lacks"
+                raise LeandataError(f"there is no commit {asked!r} here", hint=hint)
+            return Sources(base=found, how=f"asked for as {asked}", head=head, dirty=dirty)
+        name, how = choose(self._facts(head, dirty=dirty))
+        return Sources(base=self.commit(name) if name else None, how=how, head=head, dirty=dirty)
+
+    def _facts(self, head: Commit, *, dirty: bool) -> Facts:
+        parent = self.commit("HEAD~1")
+        main = next((ref for ref in _MAINS if self.commit(ref)), "")
+        merged = self._said("merge-base", "HEAD", main) if main else ""
+        named = self._said("rev-parse", "--abbrev-ref", main) if main else ""
+        return Facts(head=head.id, parent=parent.id if parent else "", merge_base=merged, main=named, dirty=dirty)
+
+    def commit(self, name: str) -> Commit | None:
+        """The commit of that name; None when there is none."""
+        if name.startswith("-"):
+            return None
+        said = self._said("log", "-1", "--no-show-signature", "--format=%H %T %ct", f"{name}^{{commit}}", "--")
+        if not said:
+            return None
+        identity, tree, seconds = said.split()
+        return Commit(id=identity, tree=tree, time=datetime.fromtimestamp(int(seconds), tz=UTC))
+
+    def git(self, *arguments: str) -> str:
+        """What git prints. Raises LeandataError with its reason."""
+        result = self._run(*arguments)
+        if result.returncode != 0:
+            last = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise LeandataError(f"git {arguments[0]} failed: {last[:300]}", where=str(self.root))
+        return result.stdout
+
+    def _said(self, *arguments: str) -> str:
+        result = self._run(*arguments)
+        return result.stdout.strip() if result.returncode == 0 else ""
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        # No hooks, no file monitor: nothing of the repository's own settings is run.
+        command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", *arguments]
+        return subprocess.run(
+            command, cwd=self.root, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+
+    @contextlib.contextmanager
+    def checkout(self, commit: Commit) -> Generator[Path]:
+        """A work tree of `commit` in a temporary folder; removed always, also on ^C and on SIGTERM."""
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
+        place = folder / "base"
+        with _terminated():
+            try:
+                self.git("worktree", "prune")
+                self.git("worktree", "add", "--detach", "--quiet", str(place), commit.id)
+                yield place
+            finally:
+                self._run("worktree", "remove", "--force", "--force", str(place))
+                shutil.rmtree(folder, ignore_errors=True)
+                self._run("worktree", "prune")
+
+
+@contextlib.contextmanager
+def _terminated() -> Generator[None]:
+    """SIGTERM as ^C, so that what was made is removed."""
+
+    def told(number: int, frame: Any) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, told)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
