@@ -115,7 +115,7 @@ VERBS: dict[str, Verb] = {
     ),
     "preview": Verb(
         done_by="ci.verbs.preview:preview",
-        help="show what a change does to an environment: risks, cost, who signs; exit 0 none, 2 changes, 3 risk, 1 error",
+        help="show what a change does to an environment; exit code 0 nothing, 2 changes, 3 a risk, 1 it failed",
         options=(
             _STACK,
             Option(flag="--base", metavar="COMMIT", help="compare with this (default: where the branch left main)"),

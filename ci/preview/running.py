@@ -78,7 +78,8 @@ def read(raw: Mapping[str, Any]) -> Graph:
 def _program(found: Mapping[str, Any]) -> Program:
     def resource(raw: Mapping[str, Any]) -> Resource:
         known: dict[str, Any] = {name: value for name, value in raw.items() if name in _FIELDS}
-        return Resource(**{**known, **{name: tuple(known[name]) for name in _LISTS & known.keys()}})
+        known.update({name: tuple(known[name]) for name in _LISTS & known.keys()})
+        return Resource(**known)
 
     resources = [resource(raw) for raw in found["resources"]]
     return Program(resources={one.urn: one for one in resources}, outputs=dict(found["outputs"]))
@@ -129,6 +130,6 @@ def _answered(asked: Asked, started: tuple[subprocess.Popen[bytes], IO[bytes], I
 
 
 def _moved(text: str, *, root: Path) -> str:
-    """The answer as if the checkout lay at CHECKOUT, whatever the paths of this machine."""
-    text = text.replace(sys.executable, _PYTHON)
+    """The answer as if the checkout lay at CHECKOUT with its packages in it, whatever the paths of this machine."""
+    text = text.replace(sys.executable, _PYTHON).replace(sys.prefix, str(CHECKOUT / ".venv"))
     return re.sub(rf"{re.escape(str(root))}(?=[/\"'\\:;,\s])", str(CHECKOUT), text)
