@@ -62,9 +62,9 @@ def make(
     sources = repository.sources(base)
     commits = said(sources)
     why: dict[str, Mapping[str, Collection[str]]] = {}
-    for name in environments if reasons is not None else ():
-        told = reasons(sources, name)
-        why |= {} if told is None else {name: told}
+    if reasons is not None:
+        told = {name: reasons(sources, name) for name in environments}
+        why = {name: found for name, found in told.items() if found is not None}
     wanted = Wanted(environments=tuple(environments), affected={name: tuple(found) for name, found in why.items()})
     found: dict[str, Made] = {}
     both = pairs(repository, sources, wanted, store=store, say=say)

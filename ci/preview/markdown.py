@@ -89,6 +89,7 @@ def _risks(preview: Preview) -> list[str]:
     """The table, grouped no more than it must be to fit."""
     if not preview.risks:
         return []
+    lines: list[str] = []
     for level in range(LEVELS):
         found = rows(preview.risks, level)
         lines = ["| risk | resource | why | needs |", "| --- | --- | --- | --- |", *map(_risk, found)]
