@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access bench bootstrap check deploy destroy doctor drift images logs new-service policy preview render report restart rotate run scan setup sleep snapshot status test test-cluster wake
+.PHONY: help access bench bootstrap check deploy destroy doctor drift images logs new-service policy preview render report restart rotate run scan setup sleep snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,8 @@ test: ## all tests (SERVICE=api  FAST=yes for unit tests only)
 	$(LEANDATA) test --service "$(SERVICE)" $(if $(FAST),--fast)
 test-cluster: ## prove the platform on the Kubernetes that KUBECONFIG names (KEEP=yes leaves it there)
 	$(LEANDATA) test-cluster $(if $(KEEP),--keep)
+workflows: ## write .github/workflows from their description (CHECK=yes writes nothing)
+	$(LEANDATA) workflows $(if $(CHECK),--check) $(JSON_)
 check: ## style, types, arrows, budgets
 	$(LEANDATA) check
 bench: ## measure speed and memory (ONLY=platform,cloud  OUT=file.json)

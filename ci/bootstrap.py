@@ -237,7 +237,7 @@ def _build_pulumi(go: str, root: Path, target: Path) -> str:
         command = [go, "build", "-trimpath", "-ldflags", f"-s -w -X {version}", "-o", str(made), package]
         engine = root / "infra" / "engine"
         result = subprocess.run(
-            command, cwd=engine, env=_go_environment(go, Path(folder)), capture_output=True, text=True, check=False
+            command, cwd=engine, env=go_environment(go, Path(folder)), capture_output=True, text=True, check=False
         )
         if result.returncode != 0:
             last = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -246,7 +246,7 @@ def _build_pulumi(go: str, root: Path, target: Path) -> str:
     return str(target)
 
 
-def _go_environment(go: str, folder: Path) -> dict[str, str]:
+def go_environment(go: str, folder: Path) -> dict[str, str]:
     """Go that writes to `folder` only; modules that the user has already are read from their own cache."""
     asked = subprocess.run([go, "env", "GOMODCACHE", "GOPROXY"], capture_output=True, text=True, check=False)
     modules, proxy = [*asked.stdout.splitlines(), "", ""][:2]

@@ -198,6 +198,11 @@ VERBS: dict[str, Verb] = {
         help="bring back what sleeps",
         options=(Option(flag="--dry", switch=True, help="show what would be done, do nothing"),),
     ),
+    "workflows": Verb(
+        done_by="ci.verbs.workflows:workflows",
+        help="write the workflows of GitHub from their description",
+        options=(Option(flag="--check", switch=True, help="write nothing, fail where a file is not as described"),),
+    ),
 }
 
 

@@ -26,6 +26,29 @@ class Found:
     said: str
 
 
+def actionlint(text: str) -> list[Found]:
+    """Actionlint's JSON."""
+    return sorted(
+        Found(place=f"{one['filepath']}:{one['line']}", rule=one["kind"], said=one["message"])
+        for one in _json(text, "actionlint")
+    )
+
+
+def check_jsonschema(text: str) -> list[Found]:
+    """Check-jsonschema's JSON; a file that it cannot parse is a finding."""
+    report = _json(text, "check-jsonschema") or {}
+    found = [
+        Found(place=one["filename"], rule="schema", said=_deepest(one).strip()) for one in report.get("errors", [])
+    ]
+    found += [Found(place=one["filename"], rule="parse", said=one["message"]) for one in report.get("parse_errors", [])]
+    return sorted(found)
+
+
+def _deepest(error: dict[str, Any]) -> str:
+    match = error.get("best_deep_match") or error
+    return f"{match['path']}: {match['message']}"
+
+
 def checkov(text: str) -> list[Found]:
     """Checkov's JSON: one report, or a list of reports; a file that it cannot parse is a finding."""
     report = _json(text, "checkov")

@@ -482,7 +482,7 @@ def test_go_writes_to_our_folder_only_and_reads_what_the_user_has(
     go = tmp_path / "go"
     go.write_text(f"#!/bin/sh\necho '{modules}'\necho https://proxy.example,direct\n")
     go.chmod(0o755)
-    environ = bootstrap._go_environment(str(go), tmp_path / "build")
+    environ = bootstrap.go_environment(str(go), tmp_path / "build")
     assert environ["GOPROXY"] == f"file://{modules}/cache/download,https://proxy.example,direct"
     for name in ("GOCACHE", "GOPATH", "GOMODCACHE", "XDG_CONFIG_HOME"):
         assert environ[name].startswith(str(tmp_path / "build"))

@@ -14,7 +14,7 @@ from ci.scanners import reading
 from ci.scanners.inputs import files, render
 from ci.scanners.reading import Found
 from ci.scanners.run import Result, scan, without_waived
-from ci.scanners.tools import KUBERNETES, NAMES, PINS, TOOLS, pinned, place
+from ci.scanners.tools import GO, KUBERNETES, NAMES, PINS, TOOLS, pinned, place
 from ci.tests.graphs import deployment, graph, resource
 from ci.verbs.scan import table
 from infra.environment import ROOT
@@ -95,18 +95,50 @@ def test_zizmor_names_file_and_line():
     assert reading.zizmor(text) == [Found(place="ci.yml:5", rule="artipacked", said="credentials stay")]
 
 
-@pytest.mark.parametrize("name", ["checkov", "hadolint", "shellcheck", "zizmor"])
+@pytest.mark.parametrize("name", ["actionlint", "check_jsonschema", "checkov", "hadolint", "shellcheck", "zizmor"])
 def test_what_cannot_be_read_is_an_error_and_not_a_pass(name: str):
     with pytest.raises(LeandataError, match="nothing that can be read"):
         getattr(reading, name)("Traceback (most recent call last)")
 
 
-@pytest.mark.parametrize("name", ["checkov", "hadolint", "parliament", "shellcheck", "yamllint", "zizmor"])
+@pytest.mark.parametrize(
+    "name",
+    ["actionlint", "check_jsonschema", "checkov", "hadolint", "parliament", "shellcheck", "yamllint", "zizmor"],
+)
 def test_silence_is_nothing_found(name: str):
     assert getattr(reading, name)("") == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_actionlint_names_file_line_and_kind():
+    text = json.dumps([{"filepath": "ci.yml", "line": 8, "kind": "syntax-check", "message": "unexpected key"}])
+    assert reading.actionlint(text) == [Found(place="ci.yml:8", rule="syntax-check", said="unexpected key")]
+
+
+def test_what_does_not_fit_the_schema_of_workflows_is_told_by_its_deepest_error():
+    deep = {"path": "$.jobs.a.steps", "message": "[] should be non-empty"}
+    errors = [
+        {"filename": "ci.yml", "path": "$", "message": "not valid", "best_deep_match": deep},
+        {"filename": "a.yml", "path": "$", "message": "'on' is a required property"},
+    ]
+    text = json.dumps({"errors": errors, "parse_errors": [{"filename": "b.yml", "message": "no YAML"}]})
+    assert reading.check_jsonschema(text) == [
+        Found(place="a.yml", rule="schema", said="$: 'on' is a required property"),
+        Found(place="b.yml", rule="parse", said="no YAML"),
+        Found(place="ci.yml", rule="schema", said="$.jobs.a.steps: [] should be non-empty"),
+    ]
+
+
+FROM_PYPI = tuple(name for name in NAMES if not (GO / name).is_dir())
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(FROM_PYPI)))
+def test_what_is_built_from_go_modules_is_pinned_by_their_sums(name: str):
+    assert f"/{name}/cmd/{name}\n" in (GO / name / "go.mod").read_text()
+    assert f"/{name} v" in (GO / name / "go.sum").read_text()
+    assert place(name).name.startswith(f"{name}-")
+
+
+@pytest.mark.parametrize("name", FROM_PYPI)
 def test_each_scanner_is_pinned_with_all_it_needs(name: str):
     found = pinned(name)
     assert any(package.startswith(name) for package in found)
@@ -115,7 +147,7 @@ def test_each_scanner_is_pinned_with_all_it_needs(name: str):
 
 
 def test_there_are_no_pins_of_what_is_no_scanner():
-    assert sorted(path.stem for path in PINS.glob("*.txt")) == list(NAMES)
+    assert sorted(path.stem for path in PINS.glob("*.txt")) == list(FROM_PYPI)
 
 
 def test_manifests_are_validated_for_three_versions_of_kubernetes():

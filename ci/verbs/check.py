@@ -22,6 +22,7 @@ _TOOLS: dict[str, tuple[str, ...]] = {
     "style (ruff)": (str(_BIN / "ruff"), "check", "--no-cache", "."),
     "types (basedpyright)": (str(_BIN / "basedpyright"),),
     "unused code (vulture)": (sys.executable, "-m", "vulture"),
+    "workflows": (sys.executable, "-m", "ci", "workflows", "--check"),
 }
 
 

@@ -1,0 +1,1 @@
+"""The workflows of GitHub, written from one description: what runs when, with which rights."""
