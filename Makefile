@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access bench bootstrap check deploy destroy doctor drift images logs new-service policy preview render report restart rotate run scan setup sleep snapshot status test test-cluster wake workflows
+.PHONY: help access affected bench bootstrap check deploy destroy doctor drift images logs new-service owners policy preview render report restart rotate run scan setup signoff sleep snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -49,8 +49,14 @@ drift: ## what ENV is against what was deployed and declared; changes nothing (S
 	$(LEANDATA) drift --env "$(ENV)" --stack "$(STACK)" --out "$(OUT)" --issues "$(ISSUES)" $(if $(REVERT),--revert) $(JSON_)
 destroy: ## remove what the stacks made; data is kept unless DATA=yes
 	$(LEANDATA) destroy --env "$(ENV)" --stack "$(STACK)" $(if $(DATA),--data) $(JSON_)
-test: ## all tests (SERVICE=api  FAST=yes for unit tests only)
-	$(LEANDATA) test --service "$(SERVICE)" $(if $(FAST),--fast)
+test: ## all tests (SERVICE=api  FAST=yes for unit tests only  CHANGED=yes for what a change can affect  BASE=main)
+	$(LEANDATA) test --service "$(SERVICE)" $(if $(FAST),--fast) $(if $(CHANGED),--changed --base "$(BASE)") $(if $(DRY),--dry)
+affected: ## which stacks, services and images a change touches, and why (BASE=main  ENV=prod)
+	$(LEANDATA) affected --base "$(BASE)" --only-env "$(if $(filter command,$(firstword $(origin ENV))),$(ENV))" $(JSON_)
+owners: ## write .github/CODEOWNERS; or say who owns a path (WHAT=infra/stacks/lake  CHECK=yes)
+	$(LEANDATA) owners --what "$(WHAT)" $(if $(CHECK),--check) $(JSON_)
+signoff: ## whether all teams approved a preview's risks (PREVIEW=file REVIEWS=file COMMIT=... AUTHOR=... OWNERS_FROM=main)
+	$(LEANDATA) signoff --preview "$(PREVIEW)" --reviews "$(REVIEWS)" --commit "$(COMMIT)" --author "$(AUTHOR)" --owners-from "$(OWNERS_FROM)" $(JSON_)
 test-cluster: ## prove the platform on the Kubernetes that KUBECONFIG names (KEEP=yes leaves it there)
 	$(LEANDATA) test-cluster $(if $(KEEP),--keep)
 workflows: ## write .github/workflows from their description (CHECK=yes writes nothing)

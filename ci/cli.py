@@ -42,6 +42,7 @@ class Verb:
 
 _STACK = Option(flag="--stack", metavar="NAMES", help="only these stacks, separated by commas (default: all)")
 _SERVICE = Option(flag="--service", metavar="NAME", help="only this process or service (default: all)")
+_BASE = Option(flag="--base", metavar="COMMIT", help="against where HEAD left it (default: the main branch)")
 VERBS: dict[str, Verb] = {
     "access": Verb(
         done_by="ci.verbs.access:access",
@@ -50,6 +51,11 @@ VERBS: dict[str, Verb] = {
             Option(flag="--who", metavar="NAME", help="a service, a team, a process, a user or a role"),
             Option(flag="--what", metavar="NAME", help="such as MARTS.WEEKLY_SALES, raw/shop/orders/, serving_reader"),
         ),
+    ),
+    "affected": Verb(
+        done_by="ci.verbs.affected:affected",
+        help="which stacks, services and images a change touches, and why",
+        options=(_BASE, Option(flag="--only-env", metavar="NAME", help="only this environment (default: all)")),
     ),
     "bench": Verb(
         done_by="ci.bench.run:bench",
@@ -107,6 +113,14 @@ VERBS: dict[str, Verb] = {
         done_by="ci.verbs.scaffold:new_service",
         help="make the folder of a new service, ready to deploy",
         options=(Option(flag="--name", metavar="NAME", help="lower-case letters and digits"),),
+    ),
+    "owners": Verb(
+        done_by="ci.verbs.owners:owners",
+        help="who owns a path; without one, write .github/CODEOWNERS from the one source of ownership",
+        options=(
+            Option(flag="--what", metavar="PATH", help="a file or folder, from the root"),
+            Option(flag="--check", switch=True, help="write nothing; fail where it differs or a path is not owned"),
+        ),
     ),
     "policy": Verb(
         done_by="ci.verbs.policy:policy",
@@ -169,6 +183,17 @@ VERBS: dict[str, Verb] = {
         options=(Option(flag="--only", metavar="NAMES", help="only these scanners, separated by commas"),),
     ),
     "setup": Verb(done_by="ci.verbs.doctor:setup", help="install what is missing; every verb does it by itself"),
+    "signoff": Verb(
+        done_by="ci.verbs.signoff:signoff",
+        help="whether every team that a preview's risks need has approved the current commit; 3 where one has not",
+        options=(
+            Option(flag="--preview", metavar="FILE", help="the preview.json"),
+            Option(flag="--reviews", metavar="FILE", help="GitHub's answer to GET /pulls/N/reviews, as JSON"),
+            Option(flag="--commit", metavar="COMMIT", help="the head of the pull request, 40 digits"),
+            Option(flag="--author", metavar="LOGIN", help="who opened it: their own approval does not count"),
+            Option(flag="--owners-from", metavar="COMMIT", help="also the teams as this commit has them"),
+        ),
+    ),
     "sleep": Verb(
         done_by="ci.verbs.sleep:sleep",
         help="take services and databases to (almost) nothing, and say what is saved",
@@ -186,6 +211,9 @@ VERBS: dict[str, Verb] = {
         options=(
             _SERVICE,
             Option(flag="--fast", switch=True, help="unit tests only"),
+            Option(flag="--changed", switch=True, help="only those that the change against --base can affect"),
+            _BASE,
+            Option(flag="--dry", switch=True, help="with --changed: say which and why, run none"),
         ),
     ),
     "test-cluster": Verb(

@@ -127,32 +127,48 @@ def _components(root: Path, file: Path, substrates: Mapping[str, str]) -> Iterat
     for module in [*_modules(file), *_names(file)]:
         if module.startswith("infra.components."):
             yield root.joinpath(*module.split(".")).with_suffix(".py")
-    if not file.is_relative_to(components):
-        return
-    for node in ast.walk(_tree(file)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "implementation":
-            for part in (one.value for one in node.args if isinstance(one, ast.Constant)):
-                chosen = substrates.get(str(part), "machine")
-                if chosen == "machine" and part != "secret":
-                    chosen = substrates.get("service", "machine")
-                yield components / FOLDERS.get(chosen, chosen) / f"{part}.py"
+    if file.is_relative_to(components):
+        for part in _parts(file, file.stat().st_mtime_ns):
+            yield components / made_in(substrates, part) / f"{part}.py"
 
 
-def _modules(file: Path) -> list[str]:
+@functools.cache
+def _parts(file: Path, changed: int) -> tuple[str, ...]:
+    """The parts that a file asks `implementation` for."""
+    calls = [node for node in ast.walk(_parsed(file, changed)) if isinstance(node, ast.Call)]
+    asked = [node for node in calls if isinstance(node.func, ast.Attribute) and node.func.attr == "implementation"]
+    return tuple(str(one.value) for node in asked for one in node.args if isinstance(one, ast.Constant))
+
+
+def made_in(substrates: Mapping[str, str], part: str) -> str:
+    """The folder of `infra.components` that makes `part`, as `infra.components.stack.folder` finds it."""
+    chosen = substrates.get(part, "machine")
+    if chosen == "machine" and part != "secret":
+        chosen = substrates.get("service", "machine")
+    return FOLDERS.get(chosen, chosen)
+
+
+def _modules(file: Path) -> tuple[str, ...]:
     """The modules that a file imports, or imports from."""
-    found: list[str] = []
-    for node in ast.walk(_tree(file)):
-        if isinstance(node, ast.ImportFrom):
-            found.append(node.module or "")
-        elif isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-    return found
+    return _imports(file, file.stat().st_mtime_ns)[0]
 
 
-def _names(file: Path) -> list[str]:
+def _names(file: Path) -> tuple[str, ...]:
     """The full names that a file imports by `from a import b`: each may be a module."""
-    nodes = [node for node in ast.walk(_tree(file)) if isinstance(node, ast.ImportFrom)]
-    return [f"{node.module}.{alias.name}" for node in nodes for alias in node.names]
+    return _imports(file, file.stat().st_mtime_ns)[1]
+
+
+@functools.cache
+def _imports(file: Path, changed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    modules: list[str] = []
+    names: list[str] = []
+    for node in ast.walk(_parsed(file, changed)):
+        if isinstance(node, ast.ImportFrom):
+            modules.append(node.module or "")
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+    return tuple(modules), tuple(names)
 
 
 @functools.cache

@@ -18,6 +18,7 @@ _BIN = Path(sys.executable).parent
 _TOOLS: dict[str, tuple[str, ...]] = {
     "arrows (import-linter)": (str(_BIN / "lint-imports"), "--no-cache"),
     "format (ruff)": (str(_BIN / "ruff"), "format", "--check", "--no-cache", "."),
+    "owners": (sys.executable, "-m", "ci", "owners", "--check"),
     "policies": (sys.executable, "-m", "ci", "policy", "--all"),
     "style (ruff)": (str(_BIN / "ruff"), "check", "--no-cache", "."),
     "types (basedpyright)": (str(_BIN / "basedpyright"),),

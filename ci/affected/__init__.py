@@ -1,0 +1,1 @@
+"""What a change touches: stacks, services, images and tests, each with its reason. Code is parsed, never imported."""

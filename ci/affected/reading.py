@@ -1,0 +1,203 @@
+"""What one Python file says of others: modules it imports or starts, files and folders it names. Read, never run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+_MODULE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
+_SPOKEN = frozenset({"help", "hint", "match", "where"})
+"""Keywords whose texts are for people."""
+_RESOURCES = "infra.provider.resources"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What a file says of others.
+
+    `imports` are absolute names, of `from a import b` both a and a.b. `parts` are what it asks `implementation` for,
+    "" where that is only known when it runs. `names` are paths from the root that it names: `*` stands for what is not
+    known, `{environment}` and `{service}` for what the words say. `beside` are texts that may be names of files beside
+    it, of a file that knows its own place. `texts` are all its short texts: they may be modules that it starts.
+    `kinds` are the resources of our own provider that it declares, `classes` what it defines, `constants` its plain
+    assignments on top.
+    """
+
+    imports: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    classes: frozenset[str] = frozenset()
+    constants: tuple[tuple[str, object], ...] = ()
+
+    def __or__(self, other: Facts) -> Facts:
+        """What either says: the file before and after a change."""
+        return Facts(
+            imports=self.imports | other.imports,
+            parts=self.parts | other.parts,
+            names=self.names | other.names,
+            beside=self.beside | other.beside,
+            texts=self.texts | other.texts,
+            kinds=self.kinds | other.kinds,
+            classes=self.classes | other.classes,
+            constants=self.constants + other.constants,
+        )
+
+
+def read(source: bytes, *, path: str) -> Facts:
+    """The facts of a file; none of one that Python cannot read (whatever reaches it is touched by it all the same)."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return Facts()
+    reader = _Reader(package=".".join(PurePosixPath(path).parent.parts))
+    reader.visit(tree)
+    constants = [
+        (target.id, node.value.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+    return Facts(
+        imports=frozenset(reader.imports),
+        parts=frozenset(reader.parts),
+        names=frozenset(reader.names),
+        beside=frozenset(reader.texts if reader.knows_its_place else ()),
+        texts=frozenset(reader.texts),
+        kinds=frozenset(name for alias, name in reader.attributes if alias in reader.providers),
+        classes=frozenset(reader.classes),
+        constants=tuple(constants),
+    )
+
+
+@dataclass(slots=True)
+class _Reader(ast.NodeVisitor):
+    package: str
+    imports: set[str] = field(default_factory=set[str])
+    parts: set[str] = field(default_factory=set[str])
+    names: set[str] = field(default_factory=set[str])
+    texts: set[str] = field(default_factory=set[str])
+    classes: set[str] = field(default_factory=set[str])
+    providers: set[str] = field(default_factory=set[str])
+    attributes: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    knows_its_place: bool = False
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self.imports.add(alias.name)
+            if alias.name == _RESOURCES:
+                self.providers.add(alias.asname or alias.name)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        module = node.module or ""
+        if node.level:
+            above = self.package.split(".")[: len(self.package.split(".")) - node.level + 1]
+            module = ".".join([*above, *([module] if module else [])])
+        self.imports.add(module)
+        for alias in node.names:
+            name = f"{module}.{alias.name}"
+            self.imports.add(name)
+            if name == _RESOURCES:
+                self.providers.add(alias.asname or alias.name)
+            elif module == _RESOURCES:
+                self.providers.add(_RESOURCES)
+                self.attributes.add((_RESOURCES, alias.name))
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        if not isinstance(node.value, ast.Constant):  # a text that stands alone is a docstring
+            self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self.classes.add(node.name)
+        self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        self.knows_its_place |= node.id == "__file__"
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if isinstance(node.value, ast.Name):
+            self.attributes.add((node.value.id, node.attr))
+        self.generic_visit(node)
+
+    def visit_keyword(self, node: ast.keyword) -> None:
+        if node.arg not in _SPOKEN:
+            self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str):
+            self._name([node.value])
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        self._name([_text(node)])
+        self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        if not isinstance(node.op, ast.Div):
+            self.generic_visit(node)
+            return
+        start, pieces = _chain(node)
+        self._name([*pieces, "."] if len(pieces) == 1 else pieces)
+        self.texts.update(piece for piece in pieces if "*" not in piece)
+        self.visit(start)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if called == "implementation":
+            first = node.args[0] if node.args else None
+            self.parts.add(first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else "")
+        if called in ("glob", "rglob") and isinstance(node.func, ast.Attribute) and node.args:
+            start, pieces = _chain(node.func.value)
+            more = _text(node.args[0])
+            self._name([*pieces, "**", more] if called == "rglob" else [*pieces, more])
+            self.visit(start)
+            return
+        if called in ("Path", "PurePosixPath", "joinpath"):
+            self._name([_text(argument) for argument in node.args])
+        self.generic_visit(node)
+
+    def _name(self, pieces: Sequence[str]) -> None:
+        """Remember a path; a text that no path begins with is only a text."""
+        whole = "/".join(piece.strip("/") for piece in pieces if piece)
+        if len(whole) > 200 or "\n" in whole or not whole:
+            return
+        if len(pieces) == 1 and "*" not in whole and "{" not in whole:
+            self.texts.add(whole)
+        first = whole.split("/")[0]
+        if "*" not in first and "{" not in first:
+            self.names.add(whole.partition(", ")[0])
+
+
+def _chain(node: ast.expr) -> tuple[ast.expr, list[str]]:
+    """What a chain of `/` starts with, and its pieces."""
+    pieces: list[str] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        pieces.insert(0, _text(node.right))
+        node = node.left
+    if isinstance(node, ast.Constant | ast.JoinedStr):
+        pieces.insert(0, _text(node))
+    return node, pieces
+
+
+def _text(node: ast.expr) -> str:
+    """The text of an expression as a pattern of paths."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(value) for value in node.values)
+    if isinstance(node, ast.FormattedValue):
+        said = ast.unparse(node.value)
+        if said == "environment.name" or said.endswith(".environment.name"):
+            return "{environment}"
+        return "{service}" if said == "service" else "*"
+    return "*"
+
+
+def is_module(text: str) -> bool:
+    """Whether a text could name a module."""
+    return bool(_MODULE.fullmatch(text))
