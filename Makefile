@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access affected bench bootstrap check deploy destroy doctor drift images logs new-service owners policy preview render report restart rotate run scan setup signoff sleep snapshot status test test-cluster wake workflows
+.PHONY: help access affected bench bootstrap check cost deploy destroy doctor drift images logs new-service owners policy preview render report restart rotate run scan setup signoff sleep snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,8 @@ sleep: ## take an environment to (almost) nothing (ENV=dev  DRY=yes)
 	$(LEANDATA) sleep --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
 wake: ## bring back what sleeps (ENV=dev  DRY=yes)
 	$(LEANDATA) wake --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
+cost: ## what an environment costs a month by stack and service, before and after a change (ENV=prod  BASE=main)
+	$(LEANDATA) cost --env "$(ENV)" --base "$(BASE)" $(JSON_)
 snapshot: ## write down what the environments declare, for review
 	$(LEANDATA) snapshot $(JSON_)
 drift: ## what ENV is against what was deployed and declared; changes nothing (STACK=lake  OUT=folder  REVERT=yes)

@@ -40,6 +40,7 @@ class Verb:
     """For what only one machine has: what to type where services run in a cluster."""
 
 
+_BASE = Option(flag="--base", metavar="COMMIT", help="compare with this (default: where the branch left main)")
 _STACK = Option(flag="--stack", metavar="NAMES", help="only these stacks, separated by commas (default: all)")
 _SERVICE = Option(flag="--service", metavar="NAME", help="only this process or service (default: all)")
 _BASE = Option(flag="--base", metavar="COMMIT", help="against where HEAD left it (default: the main branch)")
@@ -71,6 +72,11 @@ VERBS: dict[str, Verb] = {
         options=(Option(flag="--dry", switch=True, help="show what would be done, do nothing"),),
     ),
     "check": Verb(done_by="ci.verbs.check:check", help="style, types, arrows, budgets: everything but running it"),
+    "cost": Verb(
+        done_by="ci.verbs.cost:cost",
+        help="what an environment costs a month, before and after a change; exit code 3 when a budget is passed",
+        options=(_BASE,),
+    ),
     "deploy": Verb(
         done_by="ci.verbs.deploy:deploy",
         help="bring an environment to what the programs declare; safe to repeat",
@@ -132,7 +138,7 @@ VERBS: dict[str, Verb] = {
         help="show what a change does to an environment; exit code 0 nothing, 2 changes, 3 a risk, 1 it failed",
         options=(
             _STACK,
-            Option(flag="--base", metavar="COMMIT", help="compare with this (default: where the branch left main)"),
+            _BASE,
             Option(flag="--out", metavar="FOLDER", help="write the report there (default: .leandata/preview)"),
         ),
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ci.preview.model import Change, StackChanges
-from ci.preview.report import Preview
+from ci.preview.report import Money, Preview
 
 VERSION = 1
 SCHEMA = Path(__file__).with_name("preview.schema.json")
@@ -30,7 +30,7 @@ def document(preview: Preview) -> dict[str, Any]:
         "stacks": [_stack(stack) for stack in preview.stacks],
         "risks": [asdict(risk) for risk in preview.risks],
         "sign_off": [asdict(one) for one in preview.sign_off()],
-        "money": _money(preview),
+        "money": of_money(preview.money) if preview.money is not None else None,
         "live": asdict(preview.live),
         "notes": list(preview.notes),
         "fingerprint": preview.fingerprint,
@@ -61,14 +61,8 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-def _money(preview: Preview) -> dict[str, Any] | None:
-    money = preview.money
-    if money is None:
-        return None
-
-    def cents(amount: float) -> float:
-        return round(amount, 2) + 0.0  # never -0.0
-
+def of_money(money: Money) -> dict[str, Any]:
+    """The estimates in whole cents."""
     lines = [
         {**asdict(line), "base": cents(line.base), "head": cents(line.head), "difference": cents(line.difference)}
         for line in money.lines
@@ -83,3 +77,8 @@ def _money(preview: Preview) -> dict[str, Any] | None:
         "not_priced": list(money.not_priced),
         "origin": money.origin,
     }
+
+
+def cents(amount: float) -> float:
+    """The amount in whole cents, never -0.0."""
+    return round(amount, 2) + 0.0

@@ -31,7 +31,7 @@ def preview(options: Options) -> int:
     folder = Path(options.out) if options.out else ROOT / ".leandata" / "preview"
     try:
         found = make(
-            repository, environments, base=options.base, given=given(ROOT), store=Cache.of(ROOT), say=_say
+            repository, environments, base=options.base, given=given(ROOT), store=Cache.of(ROOT), say=say
         )  # fmt: skip
         found = {name: only(made, stacks) for name, made in found.items()}
     except (LeandataError, KeyboardInterrupt) as error:
@@ -69,7 +69,8 @@ def write(made: Made, folder: Path) -> None:
         scratch.replace(folder / name)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Progress, beside the answer."""
     print(text, file=sys.stderr, flush=True)
 
 
