@@ -11,8 +11,8 @@ JSON_ = $(if $(JSON),--json)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
-deploy: ## bring ENV to what the programs declare (STACK=api,dash  DRY=yes  PORT_BASE=17400  STATE=folder)
-	$(LEANDATA) deploy --env "$(ENV)" --stack "$(STACK)" $(if $(DRY),--dry) $(JSON_)
+deploy: ## bring ENV to what the programs declare (STACK=api,dash  DRY=yes  PLAN=file  YES=yes  PORT_BASE=17400  STATE=folder)
+	$(LEANDATA) deploy --env "$(ENV)" --stack "$(STACK)" --plan "$(PLAN)" --fingerprint "$(FINGERPRINT)" $(if $(DRY),--dry) $(if $(YES),--yes) $(JSON_)
 bootstrap: ## make what an AWS account needs, once, by a person: state bucket, roles of CI, budget (ENV=dev  DRY=yes)
 	$(LEANDATA) bootstrap --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
 images: ## build the images that changed; needs a container engine (ENV=cluster  SERVICE=api  DRY=yes)

@@ -80,7 +80,14 @@ VERBS: dict[str, Verb] = {
     "deploy": Verb(
         done_by="ci.verbs.deploy:deploy",
         help="bring an environment to what the programs declare; safe to repeat",
-        options=(_STACK, Option(flag="--dry", switch=True, help="show what would change, change nothing")),
+        options=(
+            _STACK,
+            Option(flag="--dry", switch=True, help="show what would change, change nothing"),
+            Option(flag="--plan", metavar="FILE", help="deploy just what this plan of an approved preview says"),
+            Option(flag="--fingerprint", metavar="SHA256", help="the fingerprint that was approved"),
+            Option(flag="--yes", switch=True, help="do not ask"),
+            Option(flag="--back-to", metavar="RELEASE", help="the release that this deployment brings back"),
+        ),
     ),
     "destroy": Verb(
         done_by="ci.verbs.destroy:destroy",

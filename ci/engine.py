@@ -42,12 +42,14 @@ class Engine:
     """The engine of one environment: `pulumi` is the CLI, `provider_port` where our provider listens (0 = on PATH).
 
     With `local` state lies in a folder of its own, even where the environment has a bucket: before there is one.
+    With `inherits` we took the lease of a killed deployment over: what it left locked in the bucket is nobody's.
     """
 
     environment: Environment
     pulumi: Path
     provider_port: int = 0
     local: bool = False
+    inherits: bool = False
 
     @property
     def folder(self) -> Path:
@@ -226,11 +228,20 @@ class OpenStack:
         """Clear what a killed deployment left. We hold the lock, so nobody of that deployment is alive."""
         environment = self.engine.environment
         if self.engine.bucket is not None:
-            return  # others may deploy from elsewhere: a lock in the bucket is theirs until its owner gives it up
+            self._inherit()
+            return
         folder = self.engine.folder / "backend" / ".pulumi" / "locks" / "organization" / self.info.name
         for stale in (folder / environment.name).glob("*.json"):
             stale.unlink()
         if self.engine.state(self.info.name).get("pending_operations"):
+            self._run(lambda log: self.inner.refresh(clear_pending_creates=True, on_event=log.take), Log())
+
+    def _inherit(self) -> None:
+        """Clear what a killed deployment left in the bucket; a lock there is its owner's unless we hold their lease."""
+        if not self.engine.inherits:
+            return
+        self.inner.cancel()
+        if self.engine.exported(self.info).get("pending_operations"):
             self._run(lambda log: self.inner.refresh(clear_pending_creates=True, on_event=log.take), Log())
 
     def up(self, log: Log) -> None:

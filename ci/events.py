@@ -18,12 +18,16 @@ _NOISE = ("update failed", "preview failed", "destroy failed", "resource", "fail
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One thing that is done: `op` is create, update, delete or replace; `changed` names properties, sorted."""
+    """One thing that is done: `op` is create, update, delete or replace; `changed` names properties, sorted.
+
+    `type` is the last part of `whole`, such as `machine:index:File`.
+    """
 
     op: str
     type: str
     name: str
     changed: tuple[str, ...] = ()
+    whole: str = ""
 
 
 @dataclass(slots=True)
@@ -45,7 +49,7 @@ class Log:
         if event.resource_pre_event is not None:
             self._started(event.resource_pre_event.metadata)
         elif event.res_outputs_event is not None:
-            if not _ours(event.res_outputs_event.metadata.type):
+            if not ours(event.res_outputs_event.metadata.type):
                 self.seen.add(event.res_outputs_event.metadata.urn)
         elif event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
             line = condense(event.diagnostic_event.message, urn=event.diagnostic_event.urn or "")
@@ -58,14 +62,15 @@ class Log:
 
     def _started(self, metadata: Any) -> None:
         op = str(getattr(metadata.op, "value", metadata.op))
-        if _ours(metadata.type):
+        if ours(metadata.type):
             return
         name = metadata.urn.rpartition("::")[2]
         if op not in _QUIET:
             self.current = name
         if op in _SHOWN:
             names = tuple(sorted(metadata.detailed_diff or {}))
-            self.steps.append(Step(op=op, type=metadata.type.rpartition(":")[2], name=name, changed=names))
+            short = metadata.type.rpartition(":")[2]
+            self.steps.append(Step(op=op, type=short, name=name, changed=names, whole=metadata.type))
 
 
 def condense(message: str, *, urn: str) -> str:
@@ -89,5 +94,6 @@ def _last_of_traceback(message: str) -> str:
     return re.sub(r"^[\w.]*?(\w*Error|\w*Exception): ", "", last)
 
 
-def _ours(type_: str) -> bool:
+def ours(type_: str) -> bool:
+    """Whether this is not a thing that is made somewhere: the engine's own, and our components, are not counted."""
     return type_.startswith(("pulumi:", "leandata:"))

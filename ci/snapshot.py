@@ -17,13 +17,13 @@ FOLDER = Path("infra", "tests", "snapshots")
 UPDATE = "LEANDATA_UPDATE_SNAPSHOTS"
 _DIGEST_LENGTH = 8
 # Machines and environments lie in other places: programs run as if theirs lay here.
-_STATE = "/leandata-state"
+STATE = "/leandata-state"
 
 
 def take(environment: str, *, root: Path = ROOT, **environ: str) -> dict[str, Program]:
     """What the environment declares with nothing of this machine's settings in it; `environ` is added."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
-    return declared(environment, root=root, environ={**own, "LEANDATA_STATE": _STATE, **environ})
+    return declared(environment, root=root, environ={**own, "LEANDATA_STATE": STATE, **environ})
 
 
 def text(environment: str, programs: Mapping[str, Program], *, root: Path = ROOT) -> str:
@@ -55,7 +55,7 @@ def differences(before: str, after: str) -> list[str]:
 def _row(stack: str, resource: Resource, *, root: Path) -> tuple[str, str, str, str, str]:
     options = [name for name in ("protect", "retain") if getattr(resource, name)]
     options += [f"ignore={','.join(sorted(resource.ignore))}"] if resource.ignore else []
-    properties = masked(resource.properties, root=root, state=Path(_STATE))
+    properties = masked(resource.properties, root=root, state=Path(STATE))
     whole = json.dumps(_names_masked(properties), sort_keys=True).encode()
     digest = hashlib.sha256(whole).hexdigest()[:_DIGEST_LENGTH]
     return stack, short(resource.type), stable_name(resource.name), digest, " ".join(options)

@@ -78,8 +78,8 @@ def test_of_two_deployments_at_once_one_goes_on_and_the_other_says_who_holds_the
     runs = [checkout.start("deploy", "--stack", "database") for _ in range(2)]
     ends = [(run.communicate(timeout=120), run.returncode) for run in runs]
     assert sorted(code for _, code in ends) == [0, 1], ends
-    (loser,) = [output for (output, _), code in ends if code == 1]
-    assert re.search(r"the stack database is being deployed since \S+ by pid \d+ \(\S+@\S+\)", loser), loser
+    (loser,) = [errors for (_, errors), code in ends if code == 1]
+    assert re.search(r"error: local is being deployed since \S+ by pid \d+ \(\S+@\S+\)", loser), loser
     assert checkout.json("deploy", "--stack", "database")["ok"]
 
 
@@ -217,7 +217,7 @@ def test_destroying_keeps_the_data_says_so_and_a_new_deployment_finds_it(checkou
     (checkout.state / "lake" / "raw" / "file").write_text("data")
     result = checkout.run("destroy")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "lake, logs, postgres, secrets. `make destroy DATA=yes` removes them too." in result.stdout
+    assert "lake, logs, postgres, releases, secrets. `make destroy DATA=yes` removes them too." in result.stdout
     assert checkout.supervisor.marked() == []
     again = checkout.json("deploy", "--stack", "lake,database")
     assert again["ok"], again

@@ -1,63 +1,162 @@
-"""`deploy`: preflight, supervisor, every stack in its order, then what to look at first."""
+"""`deploy`: what was approved, every stack in its order, then the release and what to look at first."""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ci.bootstrap import pulumi_path
 from ci.cli import Options, emit
 from ci.deploy import StackRun, run_all
 from ci.engine import Engine
-from ci.graph import dependents, discover, select
+from ci.events import ours
+from ci.graph import StackInfo, dependents, discover, select
 from ci.policy import demand_policies
 from ci.preflight import demand
 from ci.preflight_cloud import demand_cloud
 from ci.programs import Program, declared
 from ci.progress import line, watching
+from ci.release import asking
+from ci.release.alone import alone
+from ci.release.manifest import Release
+from ci.release.plan import Plan, refusals
+from ci.release.store import Store, keep
+from ci.release.world import look as world
 from infra.environment import Environment
 from infra.provider.servicer import serve
 from infra.provider.supervisor import Supervisor
+from leandata.errors import LeandataError
 
 _LOOKED_AT = ("airflow", "api", "dash", "mail")
 
 
 def deploy(options: Options) -> int:
-    """Deploy, or with --dry show what would change. 1 when a stack failed."""
+    """Deploy, or with --dry show what would change; with --plan exactly what was previewed. 1 when a stack failed."""
     started = time.monotonic()
     environment = Environment.current()
     everything = discover(environment.root, environment.name)
     stacks = select(everything, names(options.stack))
+    plan = _plan(options)
     programs = _prepare(environment, dry=options.dry)
     port, stop = serve()
+    release: Release | None = None
     try:
         engine = Engine(environment=environment, pulumi=pulumi_path(), provider_port=port)
+        totals_of = lambda: totals(programs or _programs(environment))  # noqa: E731
         if options.dry:
             engine.fetch(everything.values())
-        with watching(quiet=options.json, totals=lambda: totals(programs or _programs(environment))) as watcher:
-            act = (lambda stack, log: stack.preview(log)) if options.dry else (lambda stack, log: stack.up(log))
-            runs = run_all(engine, stacks, act=act, watcher=watcher, locked=not options.dry)
+            runs = look(engine, stacks, quiet=options.json, totals_of=totals_of)
+        else:
+            with alone(engine) as engine:
+                allow(engine, stacks, plan=plan, options=options)
+                with watching(quiet=options.json, totals=totals_of) as watcher:
+                    runs = run_all(engine, stacks, act=lambda stack, log: stack.up(log), watcher=watcher)
+                if all(run.state == "done" for run in runs):
+                    release = write_down(engine, everything, runs, plan=plan, back_to=options.back_to)
     finally:
         stop()
-    good = all(run.state == "done" for run in runs)
     seconds = time.monotonic() - started
+    _tell(options, engine, runs, seconds=seconds, release=release, everything=everything)
+    return 0 if all(run.state == "done" for run in runs) else 1
+
+
+def look(
+    engine: Engine, stacks: Mapping[str, StackInfo], *, quiet: bool, totals_of: Callable[[], Mapping[str, int]] = dict
+) -> list[StackRun]:
+    """What deploying these stacks would change, by the engine's own previews; no lock is taken."""
+    with watching(quiet=quiet, totals=totals_of) as watcher:
+        return run_all(engine, stacks, act=lambda stack, log: stack.preview(log), watcher=watcher, locked=False)
+
+
+def allow(engine: Engine, stacks: Mapping[str, StackInfo], *, plan: Plan | None, options: Options) -> None:
+    """Go on only with what was approved: the plan, or by a person who is shown the totals. Raises LeandataError."""
+    environment = engine.environment
+    if plan is not None:
+        found = refusals(plan, world(engine), fingerprint=options.fingerprint)
+        if found:
+            more = f"; {'; '.join(found[1:])}" if len(found) > 1 else ""
+            raise LeandataError(f"refused: {found[0]}{more}", where=options.plan, hint="Nothing was changed")
+        return
+    first = not any(engine.checkpoint(name).exists() for name in stacks)
+    if asking.answered(yes=options.yes) or (first and environment.name == "local"):
+        return
+    engine.fetch(stacks.values())
+    runs = look(engine, stacks, quiet=True)
+    failed = [run for run in runs if run.state == "failed"]
+    changes = sum(len(run.log.steps) for run in runs)
+    if failed and environment.name != "local":
+        reason = (failed[0].problems or ["no reason given"])[0]
+        raise LeandataError(f"the preview of {failed[0].info.name} fails: {reason}", hint="Nothing was changed")
+    losing = len(asking.losses(runs))
+    if asking.must_ask(environment.name, first=first, changes=changes, losing=losing):
+        print(asking.summary(runs, environment=environment.name), file=sys.stderr)
+        asking.ask(f"Deploy this to {environment.name}?")
+
+
+def write_down(
+    engine: Engine, everything: Mapping[str, StackInfo], runs: Sequence[StackRun], *, plan: Plan | None, back_to: str
+) -> Release:
+    """Write the manifest of what was deployed. Raises LeandataError."""
+    from ci.release.gather import gather  # what reads the lake takes a while to import
+
+    release = gather(
+        engine,
+        everything,
+        deployed=[run.info.name for run in runs],
+        now=datetime.now(UTC),
+        plan=plan.fingerprint if plan is not None else "",
+        back_to=back_to,
+    )
+    keep(Store.of(engine.environment), release)
+    return release
+
+
+def _plan(options: Options) -> Plan | None:
+    if not options.plan:
+        if options.fingerprint:
+            raise LeandataError("--fingerprint goes with --plan")
+        return None
+    if options.stack or options.dry:
+        raise LeandataError("a plan is deployed whole: it goes without STACK and DRY")
+    return Plan.load(Path(options.plan))
+
+
+def _tell(
+    options: Options,
+    engine: Engine,
+    runs: Sequence[StackRun],
+    *,
+    seconds: float,
+    release: Release | None,
+    everything: Mapping[str, StackInfo],
+) -> None:
+    good = all(run.state == "done" for run in runs)
     if options.json:
-        emit({"ok": good, "seconds": round(seconds, 2), "stacks": {run.info.name: record(run) for run in runs}})
-    elif options.dry:
+        stacks = {run.info.name: record(run) for run in runs}
+        name = release.id if release is not None else ""
+        emit({"ok": good, "release": name, "seconds": round(seconds, 2), "stacks": stacks})
+        return
+    if options.dry:
         _show_changes(runs)
     elif good:
-        print(f"\nDeployed {environment.name} in {seconds:.1f}s.")
+        said = f" as release {release.id}" if release is not None else ""
+        print(f"\nDeployed {engine.environment.name} in {seconds:.1f}s{said}.")
         engine.fetch(everything[name] for name in _LOOKED_AT)
         print(look_first(engine))
-    for run in [] if options.json else runs:
+    for run in runs:
         if run.state == "failed":
-            after = sorted(dependents(everything, run.info.name) & set(stacks))
-            print(f"\nerror: the stack {run.info.name} failed; not begun: {', '.join(after) or 'nothing'}")
+            after = sorted(dependents(everything, run.info.name) & {one.info.name for one in runs})
+            done = ", ".join(one.info.name for one in runs if one.state == "done") or "nothing"
+            print(
+                f"\nerror: the stack {run.info.name} failed; not begun: {', '.join(after) or 'nothing'}; done: {done}"
+            )
             print("\n".join(f"  {problem}" for problem in run.problems))
             print("What was done is kept; mend the cause and run the same command again.")
-    return 0 if good else 1
 
 
 def _prepare(environment: Environment, *, dry: bool) -> dict[str, Program]:
@@ -78,9 +177,9 @@ def _prepare(environment: Environment, *, dry: bool) -> dict[str, Program]:
 
 
 def totals(programs: Mapping[str, Program]) -> dict[str, int]:
-    """How many resources of ours each stack declares."""
+    """How many resources each stack declares, as a log counts them."""
     return {
-        name: sum(resource.type.startswith("machine:") for resource in program.resources.values())
+        name: sum(not ours(resource.type) for resource in program.resources.values())
         for name, program in programs.items()
     }
 

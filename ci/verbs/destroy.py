@@ -11,15 +11,17 @@ from ci.bootstrap import pulumi_path
 from ci.cli import Options, emit
 from ci.deploy import run_all
 from ci.engine import Engine
+from ci.events import ours
 from ci.graph import discover, select
 from ci.progress import watching
+from ci.release.alone import alone
 from ci.verbs.deploy import names, record
 from infra.environment import Environment
 from infra.provider.servicer import serve
 from infra.provider.supervisor import Supervisor
 from leandata.errors import LeandataError
 
-_KEPT = ("airflow", "engine", "lake", "logs", "mail", "postgres", "reports", "secrets", "warehouse")
+_KEPT = ("airflow", "engine", "lake", "logs", "mail", "postgres", "releases", "reports", "secrets", "warehouse")
 
 
 def destroy(options: Options) -> int:
@@ -40,12 +42,10 @@ def destroy(options: Options) -> int:
     port, stop = serve()
     try:
         engine = Engine(environment=environment, pulumi=pulumi_path(), provider_port=port)
-        if not wanted:
-            Supervisor(environment.state).stop_all()
-        made = {
-            name: sum(found["type"].startswith("machine:") for found in engine.resources(name)) for name in deployed
-        }
-        with watching(quiet=options.json, totals=lambda: made) as watcher:
+        made = {name: sum(not ours(found["type"]) for found in engine.resources(name)) for name in deployed}
+        with alone(engine) as engine, watching(quiet=options.json, totals=lambda: made) as watcher:
+            if not wanted:
+                Supervisor(environment.state).stop_all()
             runs = run_all(engine, deployed, act=lambda stack, log: stack.destroy(log), watcher=watcher, reverse=True)
     finally:
         stop()

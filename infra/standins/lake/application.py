@@ -99,14 +99,17 @@ async def _object(store: Store, request: Request) -> Response:
 
 
 async def _put(store: Store, request: Request, bucket: str, key: str) -> Response:
-    query, create = request.query_params, _create(request)
+    query = request.query_params
+    whole = "uploadId" not in query and "x-amz-copy-source" not in request.headers
+    create = _create(request, match=whole)
     if "uploadId" in query:
         number = query.get("partNumber", "")
         found = await store.part(query["uploadId"], int(number) if number.isdecimal() else 0, request.stream())
         return Response(headers={"ETag": _tag(found)})
     source = request.headers.get("x-amz-copy-source")
     if source is None:
-        found = await store.put(bucket, key, request.stream(), create=create)
+        match = request.headers.get("if-match", "").strip().strip('"')
+        found = await store.put(bucket, key, request.stream(), create=create, match=match)
         return Response(headers={"ETag": _tag(found)})
     other, _, name = unquote(source).removeprefix("/").partition("/")
     found = await run_in_threadpool(store.copy, (other, name), bucket, key, create=create)
@@ -185,9 +188,10 @@ async def _text(request: Request) -> str:
     return data.decode("utf-8", errors="replace")
 
 
-def _create(request: Request) -> bool:
-    if "if-match" in request.headers:
-        raise RefusedError(501, "NotImplemented", "objects are not changed on a condition")
+def _create(request: Request, *, match: bool = False) -> bool:
+    """Whether only a new object is wanted; `match` is whether the request may ask for that of a tag instead."""
+    if "if-match" in request.headers and not match:
+        raise RefusedError(501, "NotImplemented", "such objects are not changed on a condition")
     return request.headers.get("if-none-match", "").strip() == "*"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class Store:
         self._root = root
         self._buckets = frozenset(buckets)
         self._scratch = root / _SCRATCH
+        self._exchanges = threading.Lock()
         shutil.rmtree(self._scratch, ignore_errors=True)
         for folder in (*sorted(buckets), _SCRATCH):
             (root / folder).mkdir(parents=True, exist_ok=True)
@@ -64,12 +66,14 @@ class Store:
             raise RefusedError(404, "NoSuchKey", "there is no object of this key") from None
         return file, _found(key, os.fstat(file.fileno()))
 
-    async def put(self, bucket: str, key: str, data: AsyncIterator[bytes], *, create: bool) -> Found:
-        """Write an object; with `create` only where there is none."""
+    async def put(self, bucket: str, key: str, data: AsyncIterator[bytes], *, create: bool, match: str = "") -> Found:
+        """Write an object; with `create` only where there is none, with `match` only over the one of that tag."""
         target = self._path(bucket, key)
         scratch = self._scratch / uuid.uuid4().hex
         try:
             await _write(scratch, data)
+            if match:
+                return self._exchange(scratch, target, key, match=match)
             return self._place(scratch, target, key, create=create)
         finally:
             scratch.unlink(missing_ok=True)
@@ -191,6 +195,16 @@ class Store:
             raise RefusedError(409, "Conflict", "an object lies where a folder is needed, or the reverse") from None
         except (IsADirectoryError, NotADirectoryError):
             raise RefusedError(409, "Conflict", "an object lies where a folder is needed, or the reverse") from None
+
+    def _exchange(self, scratch: Path, target: Path, key: str, *, match: str) -> Found:
+        with self._exchanges:
+            try:
+                found = _found(key, target.stat())
+            except OSError:
+                raise RefusedError(404, "NoSuchKey", "there is no object of this key") from None
+            if found.tag != match:
+                raise RefusedError(412, "PreconditionFailed", "the object has another tag")
+            return self._place(scratch, target, key, create=False)
 
 
 def _clear(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Generator
@@ -16,7 +17,7 @@ import obstore
 import polars as pl
 import pyarrow as pa
 import pytest
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import S3Store
 
 from infra.provider import health
@@ -191,13 +192,48 @@ def test_of_many_who_want_a_name_at_a_time_one_gets_it(server: Server, store: S3
     assert [bytes(store.get("wanted").bytes())] == won
 
 
+def test_an_object_is_replaced_only_while_it_is_the_one_that_was_seen(store: S3Store) -> None:
+    first = store.put("a", b"first")["e_tag"]
+    second = store.put("a", b"second", mode={"e_tag": first})["e_tag"]
+    with pytest.raises(PreconditionError):
+        store.put("a", b"third", mode={"e_tag": first})
+    assert bytes(store.get("a").bytes()) == b"second"
+    assert store.head("a")["e_tag"] == second
+
+
+def test_an_object_that_is_gone_is_not_replaced(store: S3Store) -> None:
+    tag = store.put("a", b"first")["e_tag"]
+    store.delete("a")
+    with pytest.raises((FileNotFoundError, PreconditionError)):
+        store.put("a", b"second", mode={"e_tag": tag})
+    assert names(store) == []
+
+
+def test_of_many_who_replace_an_object_at_a_time_one_does(server: Server, store: S3Store) -> None:
+    tag = store.put("a", b"first")["e_tag"]
+    won: list[bytes] = []
+
+    def replace(number: int) -> None:
+        data = str(number).encode() * 50_000
+        with contextlib.suppress(PreconditionError):
+            server.store("curated").put("a", data, mode={"e_tag": tag})
+            won.append(data)
+
+    threads = [threading.Thread(target=replace, args=[number]) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [bytes(store.get("a").bytes())] == won
+
+
 def test_what_is_not_understood_is_refused_not_ignored(server: Server) -> None:
     def status(method: str, path: str, **headers: str) -> int:
         return server.ask(
             method, path, headers={name.replace("_", "-"): text for name, text in headers.items()}
         ).status_code
 
-    assert status("PUT", "/raw/a", if_match='"x"') == 501
+    assert status("PUT", "/raw/a", if_match='"x"', x_amz_copy_source="/raw/b") == 501
     assert status("PUT", "/raw/a", x_amz_content_sha256="STREAMING-UNSIGNED-PAYLOAD-TRAILER") == 501
     assert status("POST", "/raw/a") == 501
     assert status("POST", "/raw") == 501

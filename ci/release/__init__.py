@@ -1,0 +1,1 @@
+"""What is deployed is what was previewed, and what was deployed is known: plans, releases, the way back."""
