@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access affected bench bootstrap check cost deploy destroy doctor drift images logs new-service owners policy preview render report restart rotate run scan setup signoff sleep snapshot status test test-cluster wake workflows
+.PHONY: help access affected bench bootstrap check cost deploy destroy doctor drift images logs new-service owners policy preview releases render report restart rollback rotate run scan setup signoff sleep snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,12 @@ bootstrap: ## make what an AWS account needs, once, by a person: state bucket, r
 	$(LEANDATA) bootstrap --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
 images: ## build the images that changed; needs a container engine (ENV=cluster  SERVICE=api  DRY=yes)
 	$(LEANDATA) images --env "$(ENV)" --service "$(SERVICE)" $(if $(DRY),--dry) $(JSON_)
+releases: ## what was deployed; two of them compared (ENV=prod  A=release  B=release)
+	$(LEANDATA) releases --env "$(ENV)" --a "$(A)" --b "$(B)" $(JSON_)
+rollback: ## bring an older release back: what cannot be undone first, then the preview, a question, the deployment (TO=release  DRY=yes  YES=yes)
+	$(LEANDATA) rollback --env "$(ENV)" --to "$(TO)" $(if $(DRY),--dry) $(if $(YES),--yes) $(JSON_)
+where: ## which environments run a commit (CHANGE=commit)
+	$(LEANDATA) where --env "$(ENV)" --change "$(CHANGE)" $(JSON_)
 status: ## what runs, how healthy it is, how fresh the data is
 	$(LEANDATA) status --env "$(ENV)" $(JSON_)
 logs: ## what services wrote (SERVICE=api  FOLLOW=yes)

@@ -85,7 +85,7 @@ VERBS: dict[str, Verb] = {
             Option(flag="--dry", switch=True, help="show what would change, change nothing"),
             Option(flag="--plan", metavar="FILE", help="deploy just what this plan of an approved preview says"),
             Option(flag="--fingerprint", metavar="SHA256", help="the fingerprint that was approved"),
-            Option(flag="--yes", switch=True, help="do not ask"),
+            Option(flag="--yes", switch=True, help="go on without a question"),
             Option(flag="--back-to", metavar="RELEASE", help="the release that this deployment brings back"),
         ),
     ),
@@ -149,6 +149,14 @@ VERBS: dict[str, Verb] = {
             Option(flag="--out", metavar="FOLDER", help="write the report there (default: .leandata/preview)"),
         ),
     ),
+    "releases": Verb(
+        done_by="ci.verbs.releases:listed",
+        help="list what was deployed, or compare two releases",
+        options=(
+            Option(flag="--a", metavar="RELEASE", help="compare this release (its id or commit, or the beginning)"),
+            Option(flag="--b", metavar="RELEASE", help="with this one"),
+        ),
+    ),
     "render": Verb(
         done_by="ci.verbs.render:render",
         help="write what will exist as files, without credentials",
@@ -175,6 +183,15 @@ VERBS: dict[str, Verb] = {
         options=(
             Option(flag="--user", metavar="NAME", help="the service, such as airflow"),
             Option(flag="--dry", switch=True, help="say what the next step is, do nothing"),
+        ),
+    ),
+    "rollback": Verb(
+        done_by="ci.verbs.rollback:rollback",
+        help="bring an older release back, after saying what cannot be undone",
+        options=(
+            Option(flag="--to", metavar="RELEASE", help="its id or commit, or the beginning of it"),
+            Option(flag="--dry", switch=True, help="show what would change and what stays, do nothing"),
+            Option(flag="--yes", switch=True, help="go on without a question"),
         ),
     ),
     "run": Verb(
@@ -243,6 +260,11 @@ VERBS: dict[str, Verb] = {
         done_by="ci.verbs.workflows:workflows",
         help="write the workflows of GitHub from their description",
         options=(Option(flag="--check", switch=True, help="write nothing, fail where a file is not as described"),),
+    ),
+    "where": Verb(
+        done_by="ci.verbs.releases:where",
+        help="say which environments run a commit",
+        options=(Option(flag="--change", metavar="COMMIT", help="(default: what is checked out)"),),
     ),
 }
 

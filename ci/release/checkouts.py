@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,23 +23,32 @@ def prepared(environment: Environment, commit: str) -> Path:
     """The checkout of `commit`, with an environment of its own. Raises LeandataError."""
     found = place(environment, commit)
     git.worktree(environment.root, commit, found)
-    result = subprocess.run(
-        [sys.executable, "-m", "ci", "setup"], cwd=found, env=environ(environment, found), check=False,
-        stdin=subprocess.DEVNULL, stdout=sys.stderr,
-    )  # fmt: skip
-    if result.returncode != 0:
-        raise LeandataError(f"the release's checkout cannot be set up (exit {result.returncode})", where=str(found))
+    code = command(environment, found, "setup", quiet=True)
+    if code != 0:
+        raise LeandataError(f"the release's checkout cannot be set up (exit {code})", where=str(found))
     return found
 
 
-def deploy(environment: Environment, checkout: Path, *, back_to: str, as_json: bool) -> int:
-    """Deploy `checkout` into the state folder of `environment`; the command's exit code."""
-    command = [sys.executable, "-m", "ci", "deploy", "--env", environment.name, "--yes", "--back-to", back_to]
-    command += ["--json"] if as_json else []
+def command(environment: Environment, checkout: Path, *arguments: str, quiet: bool = False) -> int:
+    """Run a verb of `checkout` on the state folder of `environment`; its exit code. With `quiet` to stderr."""
     result = subprocess.run(
-        command, cwd=checkout, env=environ(environment, checkout), check=False, stdin=subprocess.DEVNULL
+        [sys.executable, "-m", "ci", *arguments],
+        cwd=checkout,
+        env=environ(environment, checkout),
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr if quiet else None,
     )
     return result.returncode
+
+
+def write_images(environment: Environment, checkout: Path, images: Mapping[str, str]) -> None:
+    """Have `checkout` deploy these images, whatever its commit says of them."""
+    if images:
+        said = {name: {"digest" if found.startswith("sha256:") else "tag": found} for name, found in images.items()}
+        path = checkout / "infra" / "releases" / f"{environment.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"images": said}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def environ(environment: Environment, checkout: Path) -> Mapping[str, str]:

@@ -54,11 +54,20 @@ def where(options: Options) -> int:
             newest[name] = found[-1]
     runs = environments_with(change, newest, lambda released, one: git.contains(ROOT, released, one))
     if options.json:
-        emit({"change": change, "environments": runs, "releases": {n: r.id for n, r in newest.items()}, "unknown": unknown})
+        emit(
+            {
+                "change": change,
+                "environments": runs,
+                "releases": {n: r.id for n, r in newest.items()},
+                "unknown": unknown,
+            }
+        )
     else:
         print(f"{change[:12]}:")
         for name in names(root=ROOT):
-            said = "nothing was released" if name not in newest else f"{'yes' if runs[name] else 'no '}  {newest[name].id}"
+            said = (
+                "nothing was released" if name not in newest else f"{'yes' if runs[name] else 'no '}  {newest[name].id}"
+            )
             print(f"  {name:<10} {unknown.get(name, said)}")
     return 0 if any(runs.values()) else 1
 
@@ -71,7 +80,13 @@ def _own(name: str, chosen: str) -> dict[str, str]:
 def _compare(before: Release, after: Release, *, as_json: bool) -> None:
     rows = compared(before, after)
     if as_json:
-        emit({"a": before.id, "b": after.id, "differences": [dict(zip(("what", "a", "b"), row, strict=True)) for row in rows]})
+        emit(
+            {
+                "a": before.id,
+                "b": after.id,
+                "differences": [dict(zip(("what", "a", "b"), row, strict=True)) for row in rows],
+            }
+        )
         return
     print(f"{before.id} -> {after.id}")
     width = max((len(what) for what, _, _ in rows), default=0)
