@@ -23,7 +23,9 @@ class Facts:
     known, `{environment}` and `{service}` for what the words say. `beside` are texts that may be names of files beside
     it, of a file that knows its own place. `texts` are all its short texts: they may be modules that it starts.
     `kinds` are the resources of our own provider that it declares, `classes` what it defines, `constants` its plain
-    assignments on top.
+    assignments on top. `hashed` are those of `names` whose content only makes a trigger. `walks` are the patterns by
+    which it looks through folders of the repository that are known only when it runs. `fixtures` are those of pytest
+    that it defines, `asked` all names of arguments.
     """
 
     imports: frozenset[str] = frozenset()
@@ -34,6 +36,10 @@ class Facts:
     kinds: frozenset[str] = frozenset()
     classes: frozenset[str] = frozenset()
     constants: tuple[tuple[str, object], ...] = ()
+    hashed: frozenset[str] = frozenset()
+    walks: frozenset[str] = frozenset()
+    fixtures: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
 
     def __or__(self, other: Facts) -> Facts:
         """What either says: the file before and after a change."""
@@ -46,6 +52,10 @@ class Facts:
             kinds=self.kinds | other.kinds,
             classes=self.classes | other.classes,
             constants=self.constants + other.constants,
+            hashed=self.hashed & other.hashed,
+            walks=self.walks | other.walks,
+            fixtures=self.fixtures | other.fixtures,
+            asked=self.asked | other.asked,
         )
 
 
@@ -73,6 +83,10 @@ def read(source: bytes, *, path: str) -> Facts:
         kinds=frozenset(name for alias, name in reader.attributes if alias in reader.providers),
         classes=frozenset(reader.classes),
         constants=tuple(constants),
+        hashed=frozenset(reader.hashed),
+        walks=frozenset(reader.walks),
+        fixtures=frozenset(reader.fixtures),
+        asked=frozenset(reader.asked | reader.texts),
     )
 
 
@@ -86,7 +100,17 @@ class _Reader(ast.NodeVisitor):
     classes: set[str] = field(default_factory=set[str])
     providers: set[str] = field(default_factory=set[str])
     attributes: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    hashed: set[str] = field(default_factory=set[str])
+    walks: set[str] = field(default_factory=set[str])
+    fixtures: set[str] = field(default_factory=set[str])
+    asked: set[str] = field(default_factory=set[str])
     knows_its_place: bool = False
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        if any("fixture" in ast.unparse(decorator) for decorator in node.decorator_list):
+            self.fixtures.add(node.name)
+        self.asked.update(argument.arg for argument in (*node.args.args, *node.args.kwonlyargs))
+        self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -151,9 +175,13 @@ class _Reader(ast.NodeVisitor):
         if called == "implementation":
             first = node.args[0] if node.args else None
             self.parts.add(first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else "")
-        if called in ("glob", "rglob") and isinstance(node.func, ast.Attribute) and node.args:
+        if called == "code":
+            self.hashed.update(_text(argument) for argument in node.args)
+        if called in ("glob", "rglob", "iterdir", "walk") and isinstance(node.func, ast.Attribute):
             start, pieces = _chain(node.func.value)
-            more = _text(node.args[0])
+            more = _text(node.args[0]) if node.args else "*"
+            if (not pieces or "*" in pieces[0]) and "root" in ast.unparse(start).lower():
+                self.walks.add(more)
             self._name([*pieces, "**", more] if called == "rglob" else [*pieces, more])
             self.visit(start)
             return

@@ -81,7 +81,7 @@ class Tree:
             return set()
         dotted = [text for text in facts.texts if "." in text and is_module(text)]
         found = {file for text in dotted for file in self.resolve(text)}
-        mains = {f"{PurePosixPath(file).parent}/__main__.py" for file in found if file.endswith("/__init__.py")}
+        mains = {f"{root}{text.replace('.', '/')}/__main__.py" for root in self.roots for text in dotted}
         return (found | (mains & self.paths)) - {path}
 
     def defines(self, folder: str) -> dict[str, str]:
@@ -119,7 +119,9 @@ def _patterns(path: str, facts: Facts, places: set[str]) -> Iterable[str]:
     """What the file at `path` may name among `places`: all files and folders that there are."""
     for name in facts.names:
         first = name.split("/", 1)[0]
-        if first in places and ("/" in name or "." in name or name == "Makefile"):
+        if name.endswith("/.") and first in places:
+            yield first
+        elif first in places and ("/" in name or "." in name or name == "Makefile"):
             yield name
     folder = PurePosixPath(path).parent.as_posix()
     for text in facts.beside:

@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 
+from ci.affected.changes import changes
+from ci.affected.choosing import choose
 from ci.cli import Options
 from infra.environment import ROOT
 from leandata.errors import LeandataError
@@ -17,11 +20,29 @@ BROWSERS = ("chromium", "google-chrome", "chromium-browser")
 def test(options: Options) -> int:
     """Run pytest; its exit code."""
     places = folders(options.service)
+    if options.changed:
+        places = chosen(options.base, places)
+        if not places or options.dry:
+            return 0
     if not options.fast:
         _browser()
     command = [sys.executable, "-m", "pytest", *places]
     command += ["-m", "not integration and not e2e"] if options.fast else []
     return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, check=False).returncode
+
+
+def chosen(base: str, places: Sequence[str]) -> list[str]:
+    """The test files, under `places` if there are any, that the change against `base` can affect; printed with why."""
+    found = changes(ROOT, base)
+    choice = choose(found)
+    files = {path: why for path, why in choice.files.items() if not places or path.startswith(tuple(places))}
+    print(
+        f"{len(found.changed)} files differ from {found.commit[:12]}: {len(files)} of {choice.all_} test files can be"
+    )
+    print(f"affected{f', because {choice.why_all}' if choice.why_all else ''}{'.' if files else ': nothing to test.'}")
+    if not choice.why_all:
+        print("".join(f"  {path}  ({why})\n" for path, why in files.items()), end="", flush=True)
+    return list(files)
 
 
 def folders(service: str) -> list[str]:

@@ -1,0 +1,191 @@
+"""Which test files a change can affect, and why. What is unsure is run; what is unknown runs all.
+
+A test is affected by what it imports, itself or through others; by the conftests above it and the shared fixtures that
+it asks for; by every file that any of these names; and, where it runs programs or verbs, by what those are made of.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from ci.affected.changes import Changes
+from ci.affected.stacks import LOCKS, program_of
+from ci.affected.tree import TESTS, Named, Tree, closure, importable, naming, way
+
+_FIXTURES = "infra/testing/fixtures.py"
+_CLI, _TYPES = "ci/cli.py", "ci/cli.py (its types)"
+_LIGHT = frozenset({"Option", "Options", "VERBS", "Verb", "demand_machine", "emit", "fail"})
+_PROGRAMS = "ci/programs.py"
+_SETTINGS = "infra/components/settings.py"
+_ASIDE = re.compile(r"docs/.*|\.github/.*|(.*/)?[^/]*\.md|(.*/)?tests/.*")
+"""What commands that are run as a whole do not look at."""
+_OF_TESTS = re.compile(r"(ci|infra/testing)/.*|(.*/)?tests/.*|conftest\.py")
+"""Whose walks through folders count."""
+_DEEP = 2  # services/airflow/pipelines is a folder of code; infra, services/api are places where things are looked up
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """The test files to run, each with its first reason, out of `all_` that there are; `why_all` says why all are."""
+
+    files: Mapping[str, str]
+    all_: int
+    why_all: str = ""
+
+
+def choose(found: Changes, *, tree: Tree | None = None) -> Chosen:
+    """Choose for a change."""
+    asked = Choosing(found, tree=tree)
+    files = asked.tests()
+    everything = asked.everything()
+    if everything:
+        return Chosen(files=dict.fromkeys(files, everything), all_=len(files), why_all=everything)
+    reasons = {path: asked.reason(path) for path in files}
+    return Chosen(files={path: why for path, why in reasons.items() if why}, all_=len(files))
+
+
+class Choosing:
+    """One change, asked for one test file after the other."""
+
+    def __init__(self, found: Changes, *, tree: Tree | None = None) -> None:
+        self.found = found
+        self.tree = tree or Tree.of(found)
+        self.programs = sorted(path for path in self.tree.facts if program_of(path))
+
+    def tests(self) -> list[str]:
+        """The test files that pytest collects, sorted: `testpaths` of pyproject.toml."""
+        places = _testpaths(self.found.now("pyproject.toml") or b"")
+        return sorted(path for path in self.found.after if _is_test(path, places))
+
+    def everything(self) -> str:
+        """Why all tests are to be run; "" where that is not so."""
+        for path in sorted(self.found.changed):
+            if path in LOCKS:
+                return f"{path} differs"
+            if path == "conftest.py":
+                return f"{path} is every test's"
+            if not path.endswith(".py") and not self._known(path):
+                return f"{path} is a file that nobody names"
+        hidden = importable(self.found.before, self.tree.roots) ^ importable(self.found.after, self.tree.roots)
+        hidden = {name for name in hidden if not name.startswith("test_") and name != "tests"}
+        return f"the module {min(hidden)} came or went: it may hide a library" if hidden else ""
+
+    def _known(self, path: str) -> bool:
+        if naming(self.tree, sorted(self.tree.facts), path, words={}) is not None:
+            return True
+        walks = {walk for one, facts in self.tree.facts.items() if _OF_TESTS.fullmatch(one) for walk in facts.walks}
+        return any(_walked(walk, path) for walk in walks - {"*"})
+
+    def _walkers(self, walk: str) -> list[str]:
+        return [
+            one for one, facts in sorted(self.tree.facts.items()) if walk in facts.walks and _OF_TESTS.fullmatch(one)
+        ]
+
+    def reason(self, test: str) -> str:
+        """Why a test file can be affected; "" where it cannot."""
+        reached = closure(self._starts(test), self._edges)
+        for path in sorted(self.found.changed):
+            node = _TYPES if path == _CLI and path not in reached else path
+            if node in reached:
+                return " -> ".join(way(reached, node)[-4:])
+        for path in sorted(self.found.changed):
+            for one, said in self._readers(path).items():
+                if one in reached:
+                    return said
+            # Who looks at every file: a command may not come to it here, a test that takes it by itself does.
+            for one in sorted({test, *self._edges(test)} & set(self._walkers("*"))):
+                return f"{one} looks at every file: {path}"
+        return ""
+
+    @functools.cache  # noqa: B019 - it lives for one command
+    def _readers(self, path: str) -> dict[str, str]:
+        """The files that name `path`, look through folders for it, or run our commands as a whole; a sentence each."""
+        found: dict[str, str] = {}
+        for one, facts in sorted(self.tree.facts.items()):
+            named = naming(self.tree, [one], path, words={})
+            if named is not None and not self._only_a_place(one, named):
+                found[one] = f"{one} names {named.pattern}: {path}"
+            elif self._runs_verbs(one) and not _ASIDE.fullmatch(path):
+                found[one] = f"{one} runs our commands as a whole: {path}"
+            elif _OF_TESTS.fullmatch(one):
+                walked = next((walk for walk in sorted(facts.walks - {"*"}) if _walked(walk, path)), None)
+                if walked is not None:
+                    found[one] = f"{one} looks through folders for {walked}: {path}"
+        return found
+
+    def _only_a_place(self, by: str, named: Named) -> bool:
+        """Whether the file's content is only hashed there, or the name is that of a place where things are found."""
+        if named.pattern in self.tree.facts[by].hashed or "{service}" in named.pattern or by == _SETTINGS:
+            return True
+        return by.startswith("ci/") and not TESTS.search(by) and not named.file and named.pattern.count("/") < _DEEP
+
+    def _starts(self, test: str) -> set[str]:
+        """The test, the conftests above it, and the shared fixtures where it asks for one."""
+        above = [place.as_posix() for place in PurePosixPath(test).parents]
+        conftests = [f"{place}/conftest.py" for place in above if place != "."]
+        starts = {test, *(path for path in conftests if path in self.tree.paths)}
+        shared = self.tree.facts.get(_FIXTURES)
+        asked = {name for path in starts for name in (self.tree.facts[path].asked if path in self.tree.facts else ())}
+        if shared is not None and (asked & shared.fixtures or _FIXTURES in self.found.changed):
+            starts.add(_FIXTURES)
+        return starts
+
+    @functools.cache  # noqa: B019
+    def _edges(self, path: str) -> Iterable[str]:
+        facts = self.tree.facts.get(_CLI if path == _TYPES else path)
+        if facts is None:
+            return ()
+        if path == _TYPES:
+            return self.tree.imported(_CLI)
+        found = self.tree.imported(path) | self.tree.started(path)
+        if _CLI in found and self._light(path):
+            found = (found - {_CLI}) | {_TYPES}
+        found |= {file for text in facts.texts if ":" in text for file in self.tree.resolve(text.partition(":")[0])}
+        for part in facts.parts:
+            found |= {one for one in self.tree.facts if re.fullmatch(rf"infra/components/\w+/{part or '.*'}\.py", one)}
+        if path == _PROGRAMS:
+            found |= set(self.programs)
+        if TESTS.search(path) or path == _FIXTURES:
+            found |= self._loaded(path)
+        return found - {path}
+
+    def _light(self, path: str) -> bool:
+        """Whether a file takes only types and tables of the command line, and runs no verb by it."""
+        names = {name.removeprefix("ci.cli.") for name in self.tree.facts[path].imports if name.startswith("ci.cli.")}
+        return bool(names) and names <= _LIGHT
+
+    def _loaded(self, path: str) -> set[str]:
+        """The code in folders that a file of tests names: it may load what is in there."""
+        deep = [pattern for pattern in self.tree.patterns.get(path, ()) if pattern.count("/") >= _DEEP]
+        own = {path: tuple(deep)}
+        inside = [one for one in self.tree.facts if not TESTS.search(one)] if deep else []
+        tree = dataclasses.replace(self.tree, patterns=own)
+        return {one for one in inside if naming(tree, [path], one, words={}) is not None}
+
+    def _runs_verbs(self, path: str) -> bool:
+        facts = self.tree.facts.get(path)
+        return facts is not None and bool({"-m", "ci"} <= facts.texts or "make" in facts.texts)
+
+
+def _testpaths(project: bytes) -> tuple[str, ...]:
+    try:
+        return tuple(tomllib.loads(project.decode())["tool"]["pytest"]["ini_options"]["testpaths"])
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return ("",)
+
+
+def _is_test(path: str, places: tuple[str, ...]) -> bool:
+    parts = PurePosixPath(path)
+    inside = any(path.startswith(f"{place}/" if place else "") for place in places)
+    return inside and parts.name.startswith("test_") and parts.suffix == ".py"
+
+
+def _walked(pattern: str, path: str) -> bool:
+    last = pattern.rsplit("/", 1)[-1]
+    return PurePosixPath(path).match(last)
