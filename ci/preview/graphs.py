@@ -122,18 +122,31 @@ def _both(
     root: Path, place: Path, missing: tuple[str, ...], *, base: Answers, head: Answers, notes: dict[str, list[str]]
 ) -> None:
     """Run base and head at the same time, for the environments whose base is not kept."""
-    there = tuple(name for name in missing if (place / "infra" / "environments" / f"{name}.toml").exists())
-    for name in set(missing) - set(there):
-        notes[name].append("the base has no such environment: everything is created")
-        base[name] = {"stacks": {}}
+    there: list[str] = []
+    for name in missing:
+        said = _silent(place, name)
+        if said:
+            notes[name].append(said)
+            base[name] = {"stacks": {}}
+        else:
+            there.append(name)
     anew = tuple(name for name in missing if head[name] is None)
-    asked = [Asked(root=place, environments=there)] if there else []
+    asked = [Asked(root=place, environments=tuple(there))] if there else []
     asked += [Asked(root=root, environments=anew)] if anew else []
     answers = ask(*asked)
     if there:
         base |= answers.pop(0)
     if anew:
         head |= answers.pop(0)
+
+
+def _silent(place: Path, environment: str) -> str:
+    """Why the base cannot be asked for this environment; "" where it can."""
+    if not (place / "infra" / "environments" / f"{environment}.toml").exists():
+        return "the base has no such environment: everything is created"
+    if not (place / "ci" / "programs.py").exists():
+        return "the base is too old to say what it declares: everything counts as created"
+    return ""
 
 
 def _rest(root: Path, wanted: Wanted, *, base: Answers, head: Answers, say: Say) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ci.affected.changes import changes
+from ci.affected.stacks import Question
 from ci.owners.teams import Teams
 from ci.preview.changes import compare
 from ci.preview.graphs import Cache, Pair, Say, Wanted, demand, pairs
@@ -22,7 +24,6 @@ from ci.render import counts
 from infra.components.manifest import ServiceManifest
 from leandata.errors import LeandataError
 
-Reasons = Mapping[str, Mapping[str, Collection[str]]]
 LiveLook = Callable[[tuple[StackChanges, ...]], Live]
 NOT_LIVE = Live(compared=False, why="LIVE=yes adds it, where the environment is deployed and its state can be read")
 
@@ -51,7 +52,7 @@ def make(
     base: str = "",
     given: Given,
     store: Cache,
-    reasons: Callable[[Sources, str], Mapping[str, Collection[str]] | None] | None = None,
+    reasons: Reasons | None = None,
     live: Callable[[str], LiveLook | None] | None = None,
     say: Say = print,
 ) -> dict[str, Made]:
@@ -76,6 +77,22 @@ def make(
         except LeandataError as error:
             found[name] = failed(name, commits, str(error))
     return found
+
+
+class Reasons:
+    """The stacks that can differ, from what changed in the checkout at `root`: one change, asked for each environment."""
+
+    def __init__(self, *, root: Path) -> None:
+        self._root = root
+        self._questions: dict[str, Question] = {}
+
+    def __call__(self, sources: Sources, environment: str) -> Mapping[str, Collection[str]] | None:
+        if sources.base is None or sources.behind:
+            return None
+        base = sources.base.id
+        if base not in self._questions:
+            self._questions[base] = Question(changes(self._root, base))
+        return self._questions[base].stacks(environment)
 
 
 def said(sources: Sources) -> Commits:
@@ -111,19 +128,19 @@ def _one(
     demand(pair.head, name)
     base, head = pair.base.programs, pair.head.programs
     told = {stack: tuple(sorted(found)) for stack, found in reasons.items()}
-    changes = compare(base, head, base_root=CHECKOUT, head_root=CHECKOUT, reasons=told)
-    risks: list[Risk] = list(assess(changes, base=base, head=head, teams=given.teams))
+    differing = compare(base, head, base_root=CHECKOUT, head_root=CHECKOUT, reasons=told)
+    risks: list[Risk] = list(assess(differing, base=base, head=head, teams=given.teams))
     cost = money(name, base, head, prices=given.prices, manifests=given.manifests)
     risks += over_budget(cost, teams=given.teams)
-    redactor = Redactor.learned(changes)
+    redactor = Redactor.learned(differing)
     preview = Preview(
         environment=name,
         commits=commits,
-        stacks=tuple(map(redactor.stack, changes)),
+        stacks=tuple(map(redactor.stack, differing)),
         needs={**pair.base.needs, **pair.head.needs},
         risks=ordered([redactor.risk(risk) for risk in risks]),
         money=cost if cost.lines or cost.not_priced else None,
-        live=live(changes) if live is not None else NOT_LIVE,
+        live=live(differing) if live is not None else NOT_LIVE,
         notes=pair.notes,
     )
     return Made(preview=preview, counts={stack: counts(program) for stack, program in head.items()})

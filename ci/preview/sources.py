@@ -37,13 +37,15 @@ class Commit:
 class Sources:
     """What is compared: `base` (None where there is nothing before head), how it was chosen, and head.
 
-    With `dirty` head is the work tree with its uncommitted changes, on top of the commit.
+    With `dirty` head is the work tree with its uncommitted changes, on top of the commit. With `behind` the base is
+    newer than head, which goes back behind it.
     """
 
     base: Commit | None
     how: str
     head: Commit
     dirty: bool
+    behind: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,9 +90,17 @@ class Repository:
             if found is None:
                 hint = "BASE is a commit, a branch or a tag of this clone; `git fetch` brings what it lacks"
                 raise LeandataError(f"there is no commit {asked!r} here", hint=hint)
-            return Sources(base=found, how=f"asked for as {asked}", head=head, dirty=dirty)
+            return self._asked(asked, found, head, dirty=dirty)
         name, how = choose(self._facts(head, dirty=dirty))
         return Sources(base=self.commit(name) if name else None, how=how, head=head, dirty=dirty)
+
+    def _asked(self, asked: str, found: Commit, head: Commit, *, dirty: bool) -> Sources:
+        """What was asked for, but of a branch that has gone on the commit where this one left it."""
+        merged = self._said("merge-base", "HEAD", found.id)
+        if merged and merged not in (found.id, head.id):
+            return Sources(base=self.commit(merged), how=f"where this branch left {asked}", head=head, dirty=dirty)
+        behind = merged != found.id
+        return Sources(base=found, how=f"asked for as {asked}", head=head, dirty=dirty, behind=behind)
 
     def _facts(self, head: Commit, *, dirty: bool) -> Facts:
         parent = self.commit("HEAD~1")
