@@ -89,9 +89,11 @@ def told(holder: Holder, *, now: float) -> str:
 class Lease:
     """The lease of one environment, held by this process between `take` and `give_up`."""
 
-    def __init__(self, objects: Objects, *, environment: str, seconds: float = SECONDS) -> None:
-        self._objects, self._environment, self._seconds = objects, environment, seconds
-        self._mine, self._tag = Holder.me(now=time.time(), seconds=seconds), ""
+    def __init__(
+        self, objects: Objects, *, environment: str, seconds: float = SECONDS, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._objects, self._environment, self._seconds, self._clock = objects, environment, seconds, clock
+        self._mine, self._tag = Holder.me(now=clock(), seconds=seconds), ""
         self._mutex = threading.Lock()
 
     def take(self, *, say: Callable[[str], None]) -> bool:
@@ -99,7 +101,7 @@ class Lease:
 
         Raises LockedError while another holds it.
         """
-        now = time.time()
+        now = self._clock()
         self._mine = replace(self._mine, since=now, until=now + self._seconds)
         text, tag = self._objects.get(KEY)
         before = Holder.read(text) if text else None
@@ -118,7 +120,7 @@ class Lease:
     def renew(self) -> bool:
         """Renew the lease; False when it is not ours any more. Raises LeandataError when the bucket is not reached."""
         with self._mutex:
-            mine = replace(self._mine, until=time.time() + self._seconds)
+            mine = replace(self._mine, until=self._clock() + self._seconds)
             renewed = self._write(mine, tag=self._tag)
             self._mine = mine if renewed else self._mine
             return renewed
@@ -132,6 +134,10 @@ class Lease:
     def until(self) -> float:
         """When it ends unless it is renewed, in epoch seconds."""
         return self._mine.until
+
+    def now(self) -> float:
+        """The time by the clock that the lease goes by, in epoch seconds."""
+        return self._clock()
 
     @property
     def pause(self) -> float:
@@ -153,7 +159,7 @@ class Lease:
         return True
 
     def _held(self, holder: Holder) -> LockedError:
-        what = f"{self._environment} {told(holder, now=time.time())}"
+        what = f"{self._environment} {told(holder, now=self._clock())}"
         return LockedError(what, hint="Wait for it, then try again")
 
 
@@ -184,7 +190,7 @@ def _renewing(lease: Lease, ended: threading.Event, lost: Callable[[], None]) ->
             if lease.renew():
                 continue
         except LeandataError:
-            if time.time() < lease.until - 2 * pause:
+            if lease.now() < lease.until - 2 * pause:
                 continue  # the bucket was not reached; there is time to try again
         lost()
         return

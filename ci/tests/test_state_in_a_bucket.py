@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
 
 from ci import account
 from ci.account import States, decide, perform
@@ -21,73 +16,21 @@ from ci.engine import Engine
 from ci.events import Log
 from ci.graph import StackInfo
 from ci.testing import environment
+from ci.tests.buckets import S3, SETTINGS, BucketEngine, serving
 from infra.components.stack import deployed
 from infra.environment import ROOT
-from infra.standins.lake.application import application
-from infra.standins.lake.store import Store
-from infra.testing.parts import free_port
 from leandata.errors import LeandataError
 
 pytestmark = pytest.mark.integration
 INFO = StackInfo(name="small", module="ci.tests.small_program", folder=ROOT, needs=())
 
 
-@dataclass(frozen=True)
-class LocalBucket:
-    """A bucket of the S3 stand-in, as the engine is told of a real one."""
-
-    port: int
-    secrets_provider: str = "passphrase"
-
-    @property
-    def url(self) -> str:
-        return f"s3://state?endpoint=127.0.0.1:{self.port}&disableSSL=true&s3ForcePathStyle=true&region=eu-central-1"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BucketEngine(Engine):
-    """An engine whose state lies in the stand-in's bucket."""
-
-    port: int
-
-    @property
-    def bucket(self) -> Any:
-        return LocalBucket(self.port)
-
-
-@dataclass(frozen=True)
-class S3:
-    """A running stand-in; `written` are the requests that change something: method and path."""
-
-    port: int
-    written: list[tuple[str, str]]
-
-
 @pytest.fixture
 def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_REGION": "eu-central-1",
-        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required", "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
-        "LEANDATA_STATE": str(tmp_path / "here"),
-    }.items():  # fmt: skip
+    for name, value in {**SETTINGS, "LEANDATA_STATE": str(tmp_path / "here")}.items():
         monkeypatch.setenv(name, value)
-    inner = application(Store(tmp_path / "s3", buckets=("state",)))
-    written: list[tuple[str, str]] = []
-
-    async def noting(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
-            written.append((scope["method"], scope["path"]))
-        await inner(scope, receive, send)
-
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(noting, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield S3(port=port, written=written)
-    server.should_exit = True
-    thread.join()
+    with serving(tmp_path / "s3") as found:
+        yield found
 
 
 @pytest.fixture
