@@ -147,6 +147,8 @@ VERBS: dict[str, Verb] = {
             _STACK,
             _BASE,
             Option(flag="--out", metavar="FOLDER", help="write the report there (default: .leandata/preview)"),
+            Option(flag="--live", metavar="YES", help="compare with what is deployed: yes or no (default: ENV=local)"),
+            Option(flag="--soft", switch=True, help="exit with 0 unless the preview failed, whatever it found"),
         ),
     ),
     "releases": Verb(

@@ -18,7 +18,7 @@ from ci.preview.running import Asked, Graph, ask, read
 from ci.preview.sources import Repository, Sources
 from leandata.errors import LeandataError
 
-_FORM = 2  # of what is kept; another number, and nothing that was kept is read
+_FORM = 3  # of what is kept; another number, and nothing that was kept is read
 _KEPT = 60
 
 

@@ -20,20 +20,24 @@ from ci.preview.risks import assess
 from ci.preview.running import CHECKOUT
 from ci.preview.sources import Repository, Sources
 from ci.prices import Prices
+from ci.programs import Program
+from ci.release.plan import Plan
 from ci.render import counts
 from infra.components.manifest import ServiceManifest
 from leandata.errors import LeandataError
 
 LiveLook = Callable[[tuple[StackChanges, ...]], Live]
+Planner = Callable[[str, Mapping[str, Program], tuple[str, ...]], Plan]
 NOT_LIVE = Live(compared=False, why="LIVE=yes adds it, where the environment is deployed and its state can be read")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
-    """A preview, and the resources of each stack at head by substrate, for the diagram."""
+    """A preview, the resources of each stack at head by substrate, and the plan where there is one to deploy by."""
 
     preview: Preview
     counts: Mapping[str, Mapping[str, int]]
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,12 +57,15 @@ def make(
     given: Given,
     store: Cache,
     reasons: Reasons | None = None,
-    live: Callable[[str], LiveLook | None] | None = None,
+    live: Callable[[str], Live | LiveLook] | None = None,
+    plan: Planner | None = None,
     say: Say = print,
 ) -> dict[str, Made]:
     """The preview of every environment. One that cannot be made is a preview that says why, and the others are made.
 
     `reasons` gives the stacks of an environment that can differ between base and head, and why; None where all can.
+    `live` gives the look at the live state of an environment, or why there is none; `plan` makes the plan of a head
+    without uncommitted changes, from the environment, its programs and the teams that have to agree.
     """
     sources = repository.sources(base)
     commits = said(sources)
@@ -67,20 +74,26 @@ def make(
         told = {name: reasons(sources, name) for name in environments}
         why = {name: found for name, found in told.items() if found is not None}
     wanted = Wanted(environments=tuple(environments), affected={name: tuple(found) for name, found in why.items()})
-    found: dict[str, Made] = {}
     both = pairs(repository, sources, wanted, store=store, say=say)
+    found: dict[str, Made] = {}
     for name, pair in both.items():
         try:
-            found[name] = _one(
-                name, pair, commits=commits, given=given, reasons=why.get(name, {}), live=live(name) if live else None
-            )
+            made = _one(name, pair, commits=commits, given=given, reasons=why.get(name, {}), live=live)
+            if plan is not None and not sources.dirty:
+                teams = tuple(one.team for one in made.preview.sign_off())
+                made = _planned(made, plan(name, pair.head.programs, teams))
+            found[name] = made
         except LeandataError as error:
             found[name] = failed(name, commits, str(error))
     return found
 
 
+def _planned(made: Made, plan: Plan) -> Made:
+    return replace(made, plan=plan, preview=replace(made.preview, fingerprint=plan.fingerprint))
+
+
 class Reasons:
-    """The stacks that can differ, from what changed in the checkout at `root`: one change, asked for each environment."""
+    """The stacks that can differ, by what changed in the checkout at `root`: one change, asked for each environment."""
 
     def __init__(self, *, root: Path) -> None:
         self._root = root
@@ -123,7 +136,7 @@ def _one(
     commits: Commits,
     given: Given,
     reasons: Mapping[str, Collection[str]],
-    live: LiveLook | None,
+    live: Callable[[str], Live | LiveLook] | None,
 ) -> Made:
     demand(pair.head, name)
     base, head = pair.base.programs, pair.head.programs
@@ -132,6 +145,7 @@ def _one(
     risks: list[Risk] = list(assess(differing, base=base, head=head, teams=given.teams))
     cost = money(name, base, head, prices=given.prices, manifests=given.manifests)
     risks += over_budget(cost, teams=given.teams)
+    seen = live(name) if live is not None else NOT_LIVE
     redactor = Redactor.learned(differing)
     preview = Preview(
         environment=name,
@@ -140,7 +154,7 @@ def _one(
         needs={**pair.base.needs, **pair.head.needs},
         risks=ordered([redactor.risk(risk) for risk in risks]),
         money=cost if cost.lines or cost.not_priced else None,
-        live=live(differing) if live is not None else NOT_LIVE,
+        live=seen if isinstance(seen, Live) else seen(differing),
         notes=pair.notes,
     )
     return Made(preview=preview, counts={stack: counts(program) for stack, program in head.items()})

@@ -19,7 +19,7 @@ from typing import IO, Any
 from ci.programs import Program, Resource
 
 # Checkouts and state folders lie in other places: what is compared says these instead.
-CHECKOUT, _PYTHON, _STATE = Path("/checkout"), "/checkout/.venv/bin/python", "/leandata-state"
+CHECKOUT, _PYTHON, _STATE = Path("/checkout"), "<python>", "/leandata-state"
 _FIELDS = frozenset(one.name for one in dataclasses.fields(Resource))
 _LISTS = frozenset(one.name for one in dataclasses.fields(Resource) if str(one.type).startswith("tuple"))
 

@@ -95,9 +95,9 @@ class Repository:
         return Sources(base=self.commit(name) if name else None, how=how, head=head, dirty=dirty)
 
     def _asked(self, asked: str, found: Commit, head: Commit, *, dirty: bool) -> Sources:
-        """What was asked for, but of a branch that has gone on the commit where this one left it."""
+        """What was asked for; of a branch that has gone on, the commit where this one left it."""
         merged = self._said("merge-base", "HEAD", found.id)
-        if merged and merged not in (found.id, head.id):
+        if merged and merged not in (found.id, head.id) and not found.id.startswith(asked):
             return Sources(base=self.commit(merged), how=f"where this branch left {asked}", head=head, dirty=dirty)
         behind = merged != found.id
         return Sources(base=found, how=f"asked for as {asked}", head=head, dirty=dirty, behind=behind)

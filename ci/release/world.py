@@ -37,8 +37,11 @@ def plan_now(
     *,
     engine: Engine | None = None,
     needs: Sequence[str] = (),
+    root: Path | None = None,
 ) -> Plan:
     """The plan for `programs` (as `ci.snapshot.take` gives them) at the commit that is checked out.
+
+    `root` is the place of the checkout that the programs speak of, where that is not the environment's.
 
     Without an `engine` the state is not looked at, and nothing can be deployed by that plan. Raises LeandataError.
     """
@@ -47,7 +50,7 @@ def plan_now(
         programs,
         commit=git.commit(environment.root),
         environment=environment.name,
-        root=environment.root,
+        root=root or environment.root,
         state=Path(STATE),
         images=image_digests(environment),
         serials=serials(engine, stacks) if engine is not None else dict.fromkeys(sorted(stacks), UNSEEN),

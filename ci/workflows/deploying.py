@@ -64,7 +64,7 @@ def _planned(environment: Environment, before: tuple[str, ...]) -> Job:
 
 def _deployed(environment: Environment, before: tuple[str, ...]) -> Job:
     name = environment.name
-    plan = {"ENV": name, "PLAN": f"{_PLAN}/preview.json"}
+    plan = {"ENV": name, "PLAN": f"{_PLAN}/plan.json"}
     return Job(
         name=f"Deploy {name}",
         minutes=120,

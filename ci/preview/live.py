@@ -1,0 +1,143 @@
+"""What the real engine would do to what is deployed now, and how that agrees with the difference of the programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ci.deploy import run_all
+from ci.engine import Engine
+from ci.events import Log
+from ci.graph import discover
+from ci.masking import stable_name
+from ci.preview.model import Change, StackChanges
+from ci.preview.report import Live, LiveRow
+from ci.progress import watching
+from infra.environment import Environment
+from infra.provider.servicer import serve
+from leandata.errors import LeandataError
+
+ALSO_LIVE = "also differs live: not by this change"
+ALREADY_LIVE = "already live: the engine has nothing to do"
+_OPS = frozenset({"create", "update", "replace", "delete"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveStep:
+    """One step that the engine would take."""
+
+    stack: str
+    urn: str
+    type: str
+    op: str
+    properties: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.urn.rpartition("::")[2]
+
+
+@dataclass(slots=True)
+class Steps(Log):
+    """A log that also keeps the URN of each step."""
+
+    stack: str = ""
+    found: list[LiveStep] = field(default_factory=list[LiveStep])
+
+    def take(self, event: Any) -> None:
+        """Note one engine event."""
+        Log.take(self, event)
+        if event.resource_pre_event is not None:
+            metadata = event.resource_pre_event.metadata
+            op = str(getattr(metadata.op, "value", metadata.op))
+            if op in _OPS and not metadata.type.startswith(("pulumi:", "leandata:")):
+                names = tuple(sorted(metadata.detailed_diff or {}))
+                step = LiveStep(stack=self.stack, urn=metadata.urn, type=metadata.type, op=op, properties=names)
+                self.found.append(step)
+
+
+def reconcile(changes: Iterable[StackChanges], steps: Sequence[LiveStep]) -> Live:
+    """Both comparisons as one: how many resources both change alike, and a row for each where they do not agree.
+
+    Resources whose names end in a digest of their content are the same one under another name.
+    """
+    declared = [change for stack in changes for change in stack.changes if not change.type.startswith("pulumi:")]
+    ours: dict[str, list[Change]] = {}
+    for change in declared:
+        ours.setdefault(stable_name(change.urn), []).append(change)
+    theirs: dict[str, list[LiveStep]] = {}
+    for step in steps:
+        theirs.setdefault(stable_name(step.urn), []).append(step)
+    agreed = 0
+    rows: list[LiveRow] = []
+    for key in sorted({*ours, *theirs}):
+        mine, live = ours.get(key, []), theirs.get(key, [])
+        said = _relation(_op(one.op for one in mine), _op(one.op for one in live))
+        if not said:
+            agreed += 1
+            continue
+        first = (live or mine)[0]
+        names = {name for step in live for name in step.properties} or {
+            one.path for change in mine for one in change.properties
+        }
+        rows.append(
+            LiveRow(
+                stack=first.stack, urn=first.urn, type=first.type, name=first.name, said=said,
+                properties=tuple(sorted(names)),
+            )
+        )  # fmt: skip
+    rows.sort(key=lambda row: (row.said, row.stack, row.urn))
+    return Live(compared=True, why="", agreed=agreed, rows=tuple(rows))
+
+
+def _op(ops: Iterable[str]) -> str:
+    """One word for what happens to a resource: a new one under another name replaces the old one."""
+    found = set(ops)
+    return "replace" if len(found) > 1 else next(iter(found), "")
+
+
+def _relation(ours: str, theirs: str) -> str:
+    """How the two differ; "" where they agree."""
+    if ours == theirs:
+        return ""
+    if not ours:
+        return ALSO_LIVE
+    if not theirs:
+        return ALREADY_LIVE
+    return f"the programs say {ours}, the engine says {theirs}"
+
+
+def deployed(engine: Engine) -> bool:
+    """Whether anything of the environment was ever deployed from this machine's state folder."""
+    stacks = discover(engine.environment.root, engine.environment.name)
+    return any(engine.checkpoint(name).exists() for name in stacks)
+
+
+def steps_of(engine: Engine) -> list[LiveStep]:
+    """What the engine would do to every stack; nothing is changed, and no lock is taken. Raises LeandataError."""
+    environment = engine.environment
+    stacks = discover(environment.root, environment.name)
+    logs: Mapping[str, Steps] = {name: Steps(stack=name) for name in stacks}
+    os.environ["LEANDATA_ENV"] = environment.name
+    Environment.current.cache_clear()
+    port, stop = serve()
+    try:
+        looking = Engine(environment=environment, pulumi=engine.pulumi, provider_port=port)
+        looking.fetch(stacks.values())
+        with watching(quiet=True) as watcher:
+            runs = run_all(
+                looking,
+                stacks,
+                act=lambda stack, log: stack.preview(logs[stack.info.name]),  # noqa: ARG005
+                watcher=watcher,
+                locked=False,
+            )
+    finally:
+        stop()
+    for run in runs:
+        if run.state == "failed":
+            reason = (run.problems or ["no reason given"])[0]
+            raise LeandataError(f"the engine's preview of {run.info.name} fails: {reason}")
+    return [step for _, log in sorted(logs.items()) for step in log.found]
