@@ -22,6 +22,7 @@ from leandata.errors import LeandataError, SettingsError
 
 MANAGER = "leandata"
 _TIMEOUT = 60
+_OUT, _ERR = 1, 2  # the channels of a command that runs in a pod
 _STRICT = [("fieldValidation", "Strict")]
 _DISCOVERY_SECONDS = 30
 _HINT = "Set KUBECONFIG to the file of your cluster, of kind, k3d or EKS for example"
@@ -194,12 +195,12 @@ class Cluster:
             )
         except api.ApiException as error:
             raise refused(error, f"pod {namespace}/{pod}") from error
-        out, err, until = "", "", time.monotonic() + seconds
+        until = time.monotonic() + seconds
         while running.is_open() and time.monotonic() < until:
             running.update(timeout=1)
-            out += running.read_stdout() if running.peek_stdout() else ""
-            err += running.read_stderr() if running.peek_stderr() else ""
         late = running.is_open()
+        # Only now: whoever looks at one channel takes what comes in, of the other and of the end as well.
+        out, err = (str(running.read_channel(channel, timeout=0)) for channel in (_OUT, _ERR))
         try:
             code = -1 if late else int(running.returncode or 0)
         except ValueError as error:  # the cluster's reason stands where the exit code does: the container is gone
