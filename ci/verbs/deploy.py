@@ -21,7 +21,7 @@ from ci.preflight import demand
 from ci.preflight_cloud import demand_cloud
 from ci.programs import Program, declared
 from ci.progress import line, watching
-from ci.release import asking
+from ci.release import asking, checkouts
 from ci.release.alone import alone
 from ci.release.manifest import Release
 from ci.release.plan import Plan, refusals
@@ -113,6 +113,9 @@ def write_down(
         back_to=back_to,
     )
     keep(Store.of(engine.environment), release)
+    if set(everything) <= set(release.stacks):
+        # Every stack runs from this checkout now: those of other releases are needed by nobody.
+        checkouts.sweep(engine.environment, keep=[release.commit])
     return release
 
 
