@@ -1,30 +1,52 @@
-"""What lies beside the declared things where our provider can see it."""
+"""What lies beside the declared things, where our provider can see it: on one machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from ci.drift.beside_databases import Resources, in_databases, in_warehouse, of
 from ci.drift.model import Found
 from infra.environment import Environment
+from infra.provider.supervisor import Supervisor
 
-Resources = Mapping[str, Sequence[Mapping[str, Any]]]
+_FOLDERS = (("secret", "secrets", ("Secret", "RenderedSecret", "File")), ("folder", "lake", ("Directory",)))
 
 
 def beside(environment: Environment, resources: Resources) -> list[Found]:
-    """Things of this environment on this machine that no stack has in its state."""
+    """Processes, secrets, zones of the lake, roles, rights, databases, tables that no stack has in its state.
+
+    Nothing where services run in a cluster. What cannot be reached is passed over: its process is the drift then.
+    """
     if environment.has("kubernetes"):
         return []
-    return processes(environment, resources)
+    return [
+        *processes(Supervisor(environment.state).names(), resources),
+        *files(environment.state, resources),
+        *in_databases(resources),
+        *in_warehouse(resources),
+    ]
 
 
-def processes(environment: Environment, resources: Resources) -> list[Found]:
-    """Supervised processes that nobody has declared."""
-    from infra.provider.supervisor import Supervisor
+def processes(names: Sequence[str], resources: Resources) -> Iterator[Found]:
+    """Supervised processes that nobody has declared; they are told in the stack that comes first."""
+    declared = {str(one["id"]) for _, one in of(resources, "Process")}
+    for name in sorted(set(names) - declared):
+        yield Found(
+            stack=min(resources), urn="", type="process", name=name, kind="beside", after="supervised",
+            by_hand=f"supervisorctl stop {name}, and remove run/processes/{name}.*",
+        )  # fmt: skip
 
-    declared = {
-        str(one.get("id")) for many in resources.values() for one in many if one["type"] == "machine:index:Process"
-    }
-    extra = sorted(set(Supervisor(environment.state).names()) - declared)
-    stack = min(resources)
-    return [Found(stack=stack, urn="", type="process", name=name, kind="beside", after="supervised") for name in extra]
+
+def files(state: Path, resources: Resources) -> Iterator[Found]:
+    """Files among the secrets and folders among the zones of the lake that nobody has declared."""
+    for kind, folder, types in _FOLDERS:
+        declared = [(stack, Path(str(one["id"]))) for type_ in types for stack, one in of(resources, type_)]
+        owners = [stack for stack, path in declared if path.parent == state / folder]
+        if not owners:
+            continue
+        for path in sorted({*(state / folder).iterdir()} - {path for _, path in declared}):
+            undo = f"rm -r {path}"
+            yield Found(
+                stack=min(owners), urn="", type=kind, name=path.name, kind="beside", after=str(path), by_hand=undo
+            )

@@ -40,6 +40,7 @@ class Task:
     """Work that runs to its end, once, and again when its command, settings or triggers change.
 
     `owner` says whose work it is in a cluster: a service, "standins" or "system"; "" is the stack's own service.
+    On one machine it is also done again when one of the relations that it `leaves` in the database `leaves_in` is gone.
     """
 
     command: Sequence[pulumi.Input[str]]
@@ -48,6 +49,8 @@ class Task:
     triggers: Texts = field(default_factory=dict[str, pulumi.Input[str]])
     timeout: float = 600.0
     owner: str = ""
+    leaves: Sequence[str] = ()
+    leaves_in: pulumi.Input[str] = ""
 
 
 class Service(pulumi.ComponentResource):

@@ -176,7 +176,11 @@ class Process(pulumi.CustomResource):
 
 
 class Job(pulumi.CustomResource):
-    """A command that has run to its end; it runs again when its command, settings or triggers change."""
+    """A command that has run to its end; it runs again when its command, settings or triggers change.
+
+    `leaves` are relations, such as `public.orders`, that it makes in the database at `leaves_in`: it runs again too
+    when one of them is gone.
+    """
 
     def __init__(
         self,
@@ -188,6 +192,8 @@ class Job(pulumi.CustomResource):
         directory: str,
         triggers: Mapping[str, Text] | None = None,
         timeout: float = 600.0,
+        leaves: Sequence[str] = (),
+        leaves_in: Text = "",
         opts: Options = None,
     ) -> None:
         properties: dict[str, Any] = {
@@ -198,6 +204,7 @@ class Job(pulumi.CustomResource):
             "directory": directory,
             "triggers": dict(triggers or {}),
             "timeout": timeout,
+            **({"leaves": {"address": leaves_in, "relations": sorted(leaves)}} if leaves else {}),
         }
         super().__init__("machine:index:Job", name, properties, opts)
 

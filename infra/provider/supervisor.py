@@ -205,6 +205,17 @@ class Supervisor:
         except (OSError, ValueError):
             return None
 
+    def intact(self, name: str) -> bool:
+        """Whether the files that start the process are those that its specification makes; they may be edited."""
+        specification = self.specification(name)
+        if specification is None:
+            return False
+        wanted = self._files(specification)
+        try:
+            return all(path.read_text(encoding="utf-8") == text for path, text in wanted.items())
+        except (OSError, ValueError):
+            return False
+
     def environment(self, specification: dict[str, Any]) -> dict[str, str]:
         """The environment variables of a process: for commands that do once what the service does."""
         return environment(specification, marker=marker(self._state), home=self._run / "home")
@@ -221,11 +232,16 @@ class Supervisor:
             return getattr(proxy.supervisor, method)(*arguments)
 
     def _write_down(self, specification: dict[str, Any]) -> None:
-        name = specification["name"]
-        script = self._processes / f"{name}.sh"
-        _write(script, start_script(specification, marker=marker(self._state), home=self._run / "home"), mode=0o700)
-        _write(self._processes / f"{name}.json", json.dumps(specification, indent=1, sort_keys=True), mode=0o600)
-        _write(self._processes / f"{name}.conf", self._section(specification, script), mode=0o600)
+        for path, text in self._files(specification).items():
+            _write(path, text, mode=0o700 if path.suffix == ".sh" else 0o600)
+        text = json.dumps(specification, indent=1, sort_keys=True)
+        _write(self._processes / f"{specification['name']}.json", text, mode=0o600)
+
+    def _files(self, specification: dict[str, Any]) -> dict[Path, str]:
+        """What starts a process, by where it lies: the script, and supervisord's section."""
+        script = self._processes / f"{specification['name']}.sh"
+        started = start_script(specification, marker=marker(self._state), home=self._run / "home")
+        return {script: started, script.with_suffix(".conf"): self._section(specification, script)}
 
     def _forget(self, name: str) -> None:
         with contextlib.suppress(xmlrpc.client.Fault):

@@ -125,6 +125,8 @@ def make_shop(
         task=Task(
             command=[stack.python, "-m", "infra.standins.shop", "--database", address, "--until", until],
             triggers={"database": shop.made.identity},
+            leaves=["public.customers", "public.orders", "public.seed"],
+            leaves_in=address,
         ),
         parent=parent,
     )

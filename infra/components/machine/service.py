@@ -45,6 +45,8 @@ def make_job(
         directory=str(stack.environment.root),
         triggers=dict(task.triggers),
         timeout=task.timeout,
+        leaves=task.leaves,
+        leaves_in=task.leaves_in,
         opts=stack.options(parent=parent, needs=list(needs)),
     )
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _IDENTITY = "leandata-identity"
 _CONNECT_SECONDS = 20.0
+_OPTIONS = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+_GROUPS = """SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+    JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = %s ORDER BY 1"""
 
 
 class PostgresCluster(Kind):
@@ -77,7 +80,10 @@ class PostgresCluster(Kind):
 
 
 class PostgresRole(Kind):
-    """A role that logs in with the password in a file. Kept on delete: it may own databases that are kept."""
+    """A role that logs in with the password in a file. Kept on delete: it may own databases that are kept.
+
+    Drift is seen in what it may do (`options`), in whose member it is, in its settings, and in a login that is refused.
+    """
 
     shapes: ClassVar[dict[str, Shape]] = {
         "name": shapes.identifier,
@@ -86,6 +92,7 @@ class PostgresRole(Kind):
         "settings": shapes.texts,
     }
     replaced_by: ClassVar[dict[str, str]] = {"name": "a role is known by its name"}
+    healthy: ClassVar[dict[str, Any]] = {"login": "accepted", "member_of": [], "options": _OPTIONS}
 
     def create(self, world: World, inputs: Properties) -> Made:
         del world
@@ -96,8 +103,10 @@ class PostgresRole(Kind):
         with connect(inputs["server"]) as connection:
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [inputs["name"]]).fetchone()
             verb = sql.SQL("ALTER" if known else "CREATE")
-            options = sql.SQL("LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD")
-            connection.execute(sql.SQL("{} ROLE {} {} {}").format(verb, name, options, sql.Literal(password)))
+            words = sql.SQL(_OPTIONS)
+            connection.execute(sql.SQL("{} ROLE {} {} PASSWORD {}").format(verb, name, words, sql.Literal(password)))
+            for (group,) in connection.execute(_GROUPS, [inputs["name"]]).fetchall():
+                connection.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(group), name))
             connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(name))
             for setting, value in sorted(inputs["settings"].items()):
                 change = sql.SQL("ALTER ROLE {} SET {} = {}").format(name, sql.Identifier(setting), sql.Literal(value))
@@ -106,15 +115,24 @@ class PostgresRole(Kind):
 
     def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
         del world
-        query = "SELECT rolcanlogin, rolconfig FROM pg_roles WHERE rolname = %s"
+        query = """SELECT rolconfig, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls
+            FROM pg_roles WHERE rolname = %s"""
         with _reachable(properties["server"]) as connection:
             if connection is None:
                 return properties
             row = connection.execute(query, [id_]).fetchone()
-        if row is None or not row[0]:
+            groups = [name for (name,) in connection.execute(_GROUPS, [id_]).fetchall()]
+        if row is None:
             return None
-        settings = dict(setting.split("=", 1) for setting in row[1] or [])
-        return {**properties, "name": id_, "settings": settings}
+        words = [word.removeprefix("NO") for word in _OPTIONS.split()]
+        found = {
+            "options": " ".join(word if given else f"NO{word}" for word, given in zip(words, row[1:], strict=True)),
+            "member_of": groups,
+            "login": _login(properties, id_) if row[1] else "accepted",
+        }
+        wrong = {name: value for name, value in found.items() if value != self.healthy[name]}
+        settings = dict(setting.split("=", 1) for setting in row[0] or [])
+        return {**properties, "name": id_, "settings": settings, **wrong}
 
     def delete(self, world: World, id_: str, properties: Properties) -> None:
         del world, id_, properties
@@ -129,6 +147,7 @@ class PostgresDatabase(Kind):
         "owner": shapes.identifier,
     }
     replaced_by: ClassVar[dict[str, str]] = {"name": "a database is known by its name"}
+    healthy: ClassVar[dict[str, Any]] = {"public": [], "settings": {}}
 
     def create(self, world: World, inputs: Properties) -> Made:
         del world
@@ -140,6 +159,7 @@ class PostgresDatabase(Kind):
             verb = "ALTER DATABASE {} OWNER TO {}" if known else "CREATE DATABASE {} OWNER {}"
             connection.execute(sql.SQL(verb).format(name, owner))
             connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+            connection.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
             identity = self._identity(connection, inputs["name"])
         return Made(id=inputs["name"], properties={**inputs, "identity": identity})
 
@@ -152,10 +172,22 @@ class PostgresDatabase(Kind):
             row = connection.execute(query, [id_]).fetchone()
             if row is None:
                 return None
-            return {**properties, "name": id_, "owner": row[0], "identity": self._identity(connection, id_)}
+            seen = {"name": id_, "owner": row[0], "identity": self._identity(connection, id_)}
+            return {**properties, **seen, **self._loosened(connection, id_)}
 
     def delete(self, world: World, id_: str, properties: Properties) -> None:
         del world, id_, properties
+
+    @staticmethod
+    def _loosened(connection: psycopg.Connection[Any], name: str) -> Properties:
+        """Settings of the database, and what everybody may do with it, where there are any: we give none."""
+        query = """SELECT unnest(setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+            WHERE d.datname = %s AND s.setrole = 0"""
+        settings = dict(row[0].split("=", 1) for row in connection.execute(query, [name]).fetchall())
+        asked = """SELECT p FROM unnest(ARRAY['CONNECT', 'CREATE', 'TEMPORARY']) p
+            WHERE has_database_privilege('public', %s, p)"""
+        public = [row[0] for row in connection.execute(asked, [name]).fetchall()]
+        return {**({"settings": settings} if settings else {}), **({"public": public} if public else {})}
 
     @staticmethod
     def _identity(connection: psycopg.Connection[Any], name: str) -> str:
@@ -180,14 +212,17 @@ class PostgresGrants(Kind):
         "role": "the old grants would stay",
         "owner": "the old grants would stay",
     }
-    healthy: ClassVar[dict[str, Any]] = {"granted": True}
+    healthy: ClassVar[dict[str, Any]] = {"excess": [], "granted": True, "missing": []}
 
     def create(self, world: World, inputs: Properties) -> Made:
         del world
         self._apply(
             inputs,
-            "GRANT CONNECT ON DATABASE {database} TO {role}",
             "CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}",
+            "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}",
+            "REVOKE ALL ON SCHEMA {schema} FROM {role}",
+            "REVOKE ALL ON DATABASE {database} FROM {role}",
+            "GRANT CONNECT ON DATABASE {database} TO {role}",
             "GRANT USAGE ON SCHEMA {schema} TO {role}",
             "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
             "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role}",
@@ -197,13 +232,15 @@ class PostgresGrants(Kind):
 
     def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
         del world, id_
-        query = "SELECT has_schema_privilege(%s, oid, 'USAGE') FROM pg_namespace WHERE nspname = %s"
+        names = {part: properties[part] for part in ("database", "schema", "role", "owner")}
         try:
             with connect(properties["server"], database=properties["database"], seconds=1.0) as connection:
-                row = connection.execute(query, [properties["role"], properties["schema"]]).fetchone()
+                missing = [row[0] for row in connection.execute(_MISSING_GRANTS, names).fetchall()]
+                excess = [row[0] for row in connection.execute(_EXCESS_GRANTS, names).fetchall()]
         except ProviderError:
             return {**properties, "granted": False}
-        return {**properties, "granted": bool(row and row[0])}
+        told = {name: rights for name, rights in (("missing", missing), ("excess", excess)) if rights}
+        return {**properties, "granted": not missing, **told}
 
     def delete(self, world: World, id_: str, properties: Properties) -> None:
         del world, id_
@@ -222,9 +259,44 @@ class PostgresGrants(Kind):
         from psycopg import sql
 
         names = {part: sql.Identifier(inputs[part]) for part in ("database", "schema", "role", "owner")}
-        with connect(inputs["server"], database=inputs["database"], seconds=seconds) as connection:
+        reached = connect(inputs["server"], database=inputs["database"], seconds=seconds)
+        with reached as connection, connection.transaction():
             for statement in statements:
                 connection.execute(sql.SQL(statement).format(**names))  # pyright: ignore[reportArgumentType]
+
+
+_MISSING_GRANTS = """
+SELECT 'CONNECT' WHERE NOT has_database_privilege(%(role)s, %(database)s, 'CONNECT')
+UNION ALL SELECT 'the schema ' || %(schema)s WHERE to_regnamespace(quote_ident(%(schema)s)) IS NULL
+UNION ALL SELECT 'USAGE' FROM pg_namespace
+    WHERE nspname = %(schema)s AND NOT has_schema_privilege(%(role)s, oid, 'USAGE')
+UNION ALL SELECT 'SELECT on ' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'v', 'm', 'p', 'f') AND pg_get_userbyid(c.relowner) = %(owner)s
+    AND NOT has_table_privilege(%(role)s, c.oid, 'SELECT')
+UNION ALL SELECT 'SELECT on future tables' WHERE NOT EXISTS (
+    SELECT 1 FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace, aclexplode(d.defaclacl) a
+    WHERE n.nspname = %(schema)s AND pg_get_userbyid(d.defaclrole) = %(owner)s AND d.defaclobjtype = 'r'
+    AND pg_get_userbyid(a.grantee) = %(role)s AND a.privilege_type = 'SELECT')
+ORDER BY 1"""
+_EXCESS_GRANTS = """
+SELECT a.privilege_type || ' on ' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+    aclexplode(c.relacl) a WHERE n.nspname = %(schema)s AND pg_get_userbyid(a.grantee) = %(role)s
+    AND c.relkind IN ('r', 'v', 'm', 'p', 'f') AND a.privilege_type <> 'SELECT'
+UNION ALL SELECT a.privilege_type || ' on the schema' FROM pg_namespace n, aclexplode(n.nspacl) a
+    WHERE n.nspname = %(schema)s AND pg_get_userbyid(a.grantee) = %(role)s AND a.privilege_type <> 'USAGE'
+UNION ALL SELECT a.privilege_type || ' on the database' FROM pg_database d, aclexplode(d.datacl) a
+    WHERE d.datname = %(database)s AND pg_get_userbyid(a.grantee) = %(role)s AND a.privilege_type <> 'CONNECT'
+ORDER BY 1"""
+
+
+def _login(role: Properties, name: str) -> str:
+    """Whether the role logs in with the password in its file; a file that is gone is the drift of its own resource."""
+    server = {**role["server"], "user": name, "password_file": role["role_password_file"]}
+    try:
+        with connect(server, seconds=0.0):
+            return "accepted"
+    except ProviderError as error:
+        return "refused" if "authentication failed" in error.what else "accepted"
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ _SPECIFIED = (
 _DYING = ("BACKOFF", "FATAL", "EXITED", "STOPPED", "UNKNOWN")
 _CRASHES_BEFORE_GIVING_UP = 3
 _POLL_SECONDS = 0.1
+_ASKED, _ASKING_SECONDS = 3, 5.0
 
 
 _COMMON_SHAPES: dict[str, Shape] = {
@@ -53,7 +54,7 @@ class Process(Kind):
     }
     optional: ClassVar[frozenset[str]] = frozenset({"user"})
     replaced_by: ClassVar[dict[str, str]] = {"name": "a process is known by its name"}
-    healthy: ClassVar[dict[str, Any]] = {"state": "running"}
+    healthy: ClassVar[dict[str, Any]] = {"definition": "ours", "state": "running"}
 
     def check(self, inputs: Properties) -> list[str]:
         return super().check(inputs) + _user_problems(inputs.get("user", ""))
@@ -62,7 +63,8 @@ class Process(Kind):
         specification = {name: inputs[name] for name in _SPECIFIED} | {"user": inputs.get("user", "")}
         supervisor, name = world.supervisor, inputs["name"]
         supervisor.ensure()
-        if supervisor.specification(name) == specification and _running(supervisor, name):
+        same = supervisor.specification(name) == specification and supervisor.intact(name)
+        if same and _state(supervisor, specification) in ("running", "starting"):
             return self._wait(supervisor, inputs)
         self._demand_port(supervisor, inputs)
         supervisor.put(specification)
@@ -72,9 +74,8 @@ class Process(Kind):
         specification = world.supervisor.specification(id_)
         if specification is None:
             return None
-        status = world.supervisor.one(id_)
-        state = "running" if status and status.state in ("RUNNING", "STARTING") else "stopped"
-        return {**properties, **specification, "state": state}
+        edited = {} if world.supervisor.intact(id_) else {"definition": "edited"}
+        return {**properties, **specification, **edited, "state": _state(world.supervisor, specification)}
 
     def delete(self, world: World, id_: str, properties: Properties) -> None:
         del properties
@@ -115,9 +116,14 @@ class Process(Kind):
 
 
 class Job(Kind):
-    """A command that ran to its end. It runs again by `update`; there is nothing to remove."""
+    """A command that ran to its end. It runs again by `update`; there is nothing to remove.
 
-    shapes: ClassVar[dict[str, Shape]] = {**_COMMON_SHAPES, "timeout": shapes.seconds}
+    `leaves` names relations that it makes in the database at an address: while one of them is gone, it is to run again.
+    """
+
+    shapes: ClassVar[dict[str, Shape]] = {**_COMMON_SHAPES, "timeout": shapes.seconds, "leaves": shapes.left}
+    optional: ClassVar[frozenset[str]] = frozenset({"leaves"})
+    healthy: ClassVar[dict[str, Any]] = {"missing": []}
     replaced_by: ClassVar[dict[str, str]] = {"name": "a job is known by its name"}
 
     def create(self, world: World, inputs: Properties) -> Made:
@@ -140,7 +146,8 @@ class Job(Kind):
 
     def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
         del world, id_
-        return properties or None
+        missing = _missing(properties.get("leaves") or {})
+        return {**properties, **({"missing": missing} if missing else {})} or None
 
     def delete(self, world: World, id_: str, properties: Properties) -> None:
         del world, id_, properties
@@ -158,9 +165,39 @@ def _user_problems(user: Any) -> list[str]:
     return []
 
 
-def _running(supervisor: Supervisor, name: str) -> bool:
-    status = supervisor.one(name)
-    return status is not None and status.state in ("RUNNING", "STARTING")
+def _state(supervisor: Supervisor, specification: Properties) -> str:
+    """What a process does: running and well, starting (up, and still within its time), unhealthy, or stopped.
+
+    One that is up longer than it may take to start is asked three times for up to 5 seconds before it is called ill.
+    """
+    for attempt in range(_ASKED):
+        status = supervisor.one(specification["name"])
+        if status is None or status.state not in ("RUNNING", "STARTING"):
+            return "stopped"
+        if health.healthy(specification["health"], timeout=_ASKING_SECONDS):
+            return "running"
+        if time.time() - status.since < specification["start_timeout"]:
+            return "starting"
+        time.sleep(_POLL_SECONDS if attempt + 1 < _ASKED else 0)
+    return "unhealthy"
+
+
+def _missing(leaves: Properties) -> list[str]:
+    """The relations that are gone; none while their database cannot be reached, for that is the drift then."""
+    from leandata.database import connect
+    from leandata.errors import LeandataError
+    from leandata.settings import DatabaseAddress
+
+    if not leaves:
+        return []
+    try:
+        with connect(DatabaseAddress.parse(leaves["address"])) as connection:
+            rows = {
+                name: connection.execute("SELECT to_regclass(%s)", [name]).fetchone() for name in leaves["relations"]
+            }
+    except LeandataError:
+        return []
+    return sorted(name for name, row in rows.items() if row is None or row[0] is None)
 
 
 def _wait_for(process: subprocess.Popen[Any], *, timeout: float) -> int | None:

@@ -121,6 +121,14 @@ def health(value: Any) -> str:
     return "" if good else "must be an address (http), a port (tcp) or running"
 
 
+def left(value: Any) -> str:
+    """What a job leaves in a database: see `infra.provider.resources.Job`."""
+    found = value if isinstance(value, dict) else {}
+    address = str(found.get("address", "")).startswith("postgresql://")
+    good = set(found) == {"address", "relations"} and address and names(found["relations"]) == ""
+    return "" if good else "must be the address of a database (postgresql://...) and the relations in it"
+
+
 def server(value: Any) -> str:
     """How the provider reaches a PostgreSQL server: see `infra.provider.resources.Server`."""
     found = value if isinstance(value, dict) else {}

@@ -36,14 +36,14 @@ class WarehouseObject(Kind):
 
     def create(self, world: World, inputs: Properties) -> Made:
         del world
-        with _open(inputs["address"]) as warehouse:
+        with opened(inputs["address"]) as warehouse:
             warehouse.execute(self.make(inputs))
         return Made(id=self.identity(inputs), properties=inputs)
 
     def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
         del world, id_
         try:
-            with _open(properties["address"], seconds=3) as warehouse:
+            with opened(properties["address"], seconds=3) as warehouse:
                 return self.found(warehouse, properties)
         except ProviderError:
             return properties  # its process is the drift then, not what lies in it
@@ -51,7 +51,7 @@ class WarehouseObject(Kind):
     def delete(self, world: World, id_: str, properties: Properties) -> None:
         del world
         if not self.kept:
-            with contextlib.suppress(ProviderError), _open(properties["address"], seconds=3) as warehouse:
+            with contextlib.suppress(ProviderError), opened(properties["address"], seconds=3) as warehouse:
                 warehouse.execute(f"DROP {self.noun()} IF EXISTS {id_}")
 
     def noun(self) -> str:
@@ -181,7 +181,7 @@ class WarehouseSql(WarehouseObject):
 
     def delete(self, world: World, id_: str, properties: Properties) -> None:
         del world, id_
-        with contextlib.suppress(ProviderError), _open(properties["address"], seconds=3) as warehouse:
+        with contextlib.suppress(ProviderError), opened(properties["address"], seconds=3) as warehouse:
             warehouse.execute(properties["revert"])
 
     def noun(self) -> str:
@@ -193,7 +193,8 @@ def _named(rows: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _open(address: str, *, seconds: int = 30) -> Generator[Warehouse]:
+def opened(address: str, *, seconds: int = 30) -> Generator[Warehouse]:
+    """The warehouse at an address. Every error of it becomes a ProviderError of one line."""
     from leandata.errors import WarehouseError
     from leandata.settings import WarehouseAddress
     from leandata.warehouse import Warehouse

@@ -13,13 +13,17 @@ from leandata.database import Connection
 from leandata.errors import LeandataError
 
 SOURCE = Path(__file__).with_name("cdnow.csv")
-_TABLES = """
-CREATE TABLE customers (customer_id bigint PRIMARY KEY, created_on date NOT NULL);
+_TABLES = {
+    "customers": "CREATE TABLE customers (customer_id bigint PRIMARY KEY, created_on date NOT NULL)",
+    "orders": """
 CREATE TABLE orders (customer_id bigint, ordered_on date, quantity integer, amount_usd numeric(12,2));
 CREATE INDEX ON orders (ordered_on);
+""",
+    "seed": """
 CREATE TABLE seed (source text NOT NULL, weeks_moved integer NOT NULL, until date NOT NULL,
-    seeded_at timestamptz NOT NULL DEFAULT now());
-"""
+    seeded_at timestamptz NOT NULL DEFAULT now())
+""",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,26 +61,45 @@ def weeks_to_move(last: date, *, until: date) -> int:
 
 
 def seed(connection: Connection, *, until: date) -> int:
-    """Make and fill the shop's tables, all or nothing; 0 when that was done before, else the number of orders."""
+    """Make and fill the shop's tables, all or nothing; 0 when all are there, else the number of orders.
+
+    One that somebody dropped is made again as it was: its dates are moved by as many weeks as before.
+    """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(19970101)")
-        row = connection.execute("SELECT to_regclass('public.seed')").fetchone()
-        if row is not None and row[0] is not None:
+        missing = [name for name in _TABLES if not _there(connection, name)]
+        if not missing:
             return 0
         orders = read()
         weeks = weeks_to_move(max(order.ordered_on for order in orders), until=until)
-        moved = timedelta(weeks=weeks)
-        connection.execute(_TABLES)
+        if "seed" not in missing:
+            row = connection.execute("SELECT weeks_moved FROM seed").fetchone()
+            weeks = row[0] if row else weeks
+        for name in missing:
+            connection.execute(_TABLES[name].encode())
+            _fill(connection, name, orders, weeks=weeks, until=until)
+    return len(orders)
+
+
+def _there(connection: Connection, table: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s)", [f"public.{table}"]).fetchone()
+    return row is not None and row[0] is not None
+
+
+def _fill(connection: Connection, table: str, orders: list[Order], *, weeks: int, until: date) -> None:
+    moved = timedelta(weeks=weeks)
+    if table == "customers":
         first: dict[int, date] = {}
         for order in orders:
             first[order.customer_id] = min(order.ordered_on, first.get(order.customer_id, order.ordered_on))
         with connection.cursor().copy("COPY customers FROM STDIN") as copy:
             for customer, day in sorted(first.items()):
                 copy.write_row((customer, day + moved))
+    elif table == "orders":
         with connection.cursor().copy("COPY orders FROM STDIN") as copy:
             for order in orders:
                 copy.write_row((order.customer_id, order.ordered_on + moved, order.quantity, order.amount_usd))
+    else:
         connection.execute(
             "INSERT INTO seed (source, weeks_moved, until) VALUES (%s, %s, %s)", [SOURCE.name, weeks, until]
         )
-    return len(orders)

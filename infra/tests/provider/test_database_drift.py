@@ -11,6 +11,7 @@ import pytest
 
 from infra.provider.kinds.base import ProviderError, World
 from infra.provider.kinds.postgres import PostgresDatabase, PostgresGrants, PostgresRole, connect
+from infra.provider.kinds.processes import Job
 from infra.testing import parts
 from leandata.database import connect as connect_as
 from leandata.settings import DatabaseAddress
@@ -71,26 +72,37 @@ def test_a_role_logs_in_with_its_password_and_with_the_next_one(
 
 
 @pytest.mark.parametrize(
-    ("statement", "drifted"),
+    ("statement", "property_", "value"),
     [
-        ("ALTER ROLE clerk NOLOGIN", None),
-        ("ALTER ROLE clerk SET statement_timeout = '1s'", {"statement_timeout": "1s"}),
-        ("ALTER ROLE clerk RESET ALL", {}),
+        (
+            "ALTER ROLE clerk SET statement_timeout = '1s'",
+            "settings",
+            {"default_transaction_read_only": "on", "statement_timeout": "1s"},
+        ),
+        ("ALTER ROLE clerk RESET ALL", "settings", {}),
+        (
+            "ALTER ROLE clerk NOLOGIN",
+            "options",
+            "NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS",
+        ),
+        (
+            "ALTER ROLE clerk SUPERUSER BYPASSRLS",
+            "options",
+            "LOGIN SUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION BYPASSRLS",
+        ),
+        ("ALTER ROLE clerk PASSWORD 'another'", "login", "refused"),
+        ("GRANT pg_write_all_data TO clerk", "member_of", ["pg_write_all_data"]),
     ],
 )
 def test_a_role_that_somebody_changed_is_found_and_mended(
-    server: parts.Postgres, world: World, tmp_path: Path, statement: str, drifted: dict[str, str] | None
+    server: parts.Postgres, world: World, tmp_path: Path, statement: str, property_: str, value: Any
 ) -> None:
     inputs = role(server, tmp_path, settings={"default_transaction_read_only": "on"})
     made = PostgresRole().create(world, inputs)
     as_root(server, statement)
     found = PostgresRole().read(world, made.id, made.properties)
-    if drifted is None:
-        assert found is None
-    else:
-        assert found is not None
-        assert (found["settings"] == inputs["settings"]) == (drifted == inputs["settings"])
-        assert PostgresRole().changes(found, inputs)
+    assert found == {**made.properties, property_: value}
+    assert [change.name for change in PostgresRole().changes(found, inputs)] == [property_]
     PostgresRole().create(world, inputs)
     again = PostgresRole().read(world, made.id, made.properties)
     assert again is not None
@@ -120,6 +132,60 @@ def test_a_database_that_changed_hands_is_given_back(server: parts.Postgres, wor
     again = PostgresDatabase().read(world, made.id, made.properties)
     assert again is not None
     assert again["owner"] == "clerk"
+
+
+@pytest.mark.parametrize(
+    ("statement", "property_", "value"),
+    [
+        ("ALTER DATABASE tuned SET work_mem = '64MB'", "settings", {"work_mem": "64MB"}),
+        ("GRANT CONNECT ON DATABASE tuned TO PUBLIC", "public", ["CONNECT"]),
+    ],
+)
+def test_a_database_that_somebody_loosened_is_found_and_mended(
+    server: parts.Postgres, world: World, tmp_path: Path, statement: str, property_: str, value: Any
+) -> None:
+    PostgresRole().create(world, role(server, tmp_path))
+    inputs = {"name": "tuned", "server": reach(server), "owner": "clerk"}
+    made = PostgresDatabase().create(world, inputs)
+    as_root(server, statement)
+    found = PostgresDatabase().read(world, made.id, made.properties)
+    assert found == {**made.properties, property_: value}
+    assert [change.name for change in PostgresDatabase().changes(found, inputs)] == [property_]
+    PostgresDatabase().update(world, made.id, found, inputs)
+    assert PostgresDatabase().read(world, made.id, made.properties) == made.properties
+
+
+@pytest.mark.parametrize(
+    ("statement", "wrong"),
+    [
+        ("REVOKE CONNECT ON DATABASE granted FROM reader", {"granted": False, "missing": ["CONNECT"]}),
+        ("REVOKE USAGE ON SCHEMA shown FROM reader", {"granted": False, "missing": ["USAGE"]}),
+        ("REVOKE SELECT ON shown.sold FROM reader", {"granted": False, "missing": ["SELECT on sold"]}),
+        (
+            "ALTER DEFAULT PRIVILEGES FOR ROLE clerk IN SCHEMA shown REVOKE SELECT ON TABLES FROM reader",
+            {"granted": False, "missing": ["SELECT on future tables"]},
+        ),
+        ("GRANT DELETE, INSERT ON shown.sold TO reader", {"excess": ["DELETE on sold", "INSERT on sold"]}),
+        ("GRANT CREATE ON SCHEMA shown TO reader", {"excess": ["CREATE on the schema"]}),
+        ("GRANT CREATE ON DATABASE granted TO reader", {"excess": ["CREATE on the database"]}),
+    ],
+)
+def test_a_grant_that_somebody_took_or_gave_is_named_and_mended(
+    server: parts.Postgres, world: World, tmp_path: Path, statement: str, wrong: dict[str, Any]
+) -> None:
+    for name in ("clerk", "reader"):
+        PostgresRole().create(world, role(server, tmp_path, name))
+    PostgresDatabase().create(world, {"name": "granted", "server": reach(server), "owner": "clerk"})
+    inputs = {"server": reach(server), "database": "granted", "schema": "shown", "role": "reader", "owner": "clerk"}
+    made = PostgresGrants().create(world, inputs)
+    with connect_as(login(server, tmp_path, "clerk", "granted"), autocommit=True) as owner:
+        owner.execute("CREATE TABLE IF NOT EXISTS shown.sold (x int)")
+    as_root(server, statement, "granted")
+    found = PostgresGrants().read(world, made.id, made.properties)
+    assert found == {**made.properties, **wrong}
+    assert [change.name for change in PostgresGrants().changes(found, inputs)] == sorted(wrong)
+    PostgresGrants().update(world, made.id, found, inputs)
+    assert PostgresGrants().read(world, made.id, made.properties) == made.properties
 
 
 def test_a_database_that_was_dropped_is_new_and_says_so_by_its_identity(
@@ -200,6 +266,35 @@ def test_a_name_that_looks_like_sql_is_a_name(server: parts.Postgres, world: Wor
         PostgresRole().create(world, inputs)
     made = PostgresRole().create(world, {**inputs, "settings": {}})
     assert PostgresRole().read(world, made.id, made.properties) is not None
+
+
+def test_a_job_whose_table_somebody_dropped_is_to_run_again(
+    server: parts.Postgres, world: World, tmp_path: Path
+) -> None:
+    PostgresRole().create(world, role(server, tmp_path))
+    PostgresDatabase().create(world, {"name": "made", "server": reach(server), "owner": "clerk"})
+    found = reach(server)
+    address = f"postgresql://clerk@{found['host']}:{found['port']}/made?password_file={tmp_path / 'clerk.password'}"
+    leaves = {"address": address, "relations": ["public.one", "public.two"]}
+    inputs = {"name": "j", "command": ["true"], "env": {}, "secret_files": {}, "directory": "/", "triggers": {},
+              "timeout": 10.0, "leaves": leaves}  # fmt: skip
+    assert Job().check(inputs) == []
+    as_root(server, "CREATE TABLE one (x int); CREATE VIEW two AS SELECT 1", "made")
+    assert Job().read(world, "j", inputs) == inputs
+    as_root(server, "DROP TABLE one", "made")
+    read = Job().read(world, "j", inputs)
+    assert read == {**inputs, "missing": ["public.one"]}
+    assert [change.name for change in Job().changes(read, inputs)] == ["missing"]
+    gone = {**inputs, "leaves": {**leaves, "address": address.replace("/made", "/nowhere")}}
+    assert Job().read(world, "j", gone) == gone, "a database that is gone is the drift of its own resource"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, {"address": "x", "relations": ["a"]}, {"address": "postgresql://", "relations": []}]
+)
+def test_what_a_job_leaves_names_a_database_and_relations(wrong: dict[str, Any]) -> None:
+    said = "leaves must be the address of a database (postgresql://...) and the relations in it"
+    assert said in Job().check({"leaves": wrong})
 
 
 DOWN = {"host": "127.0.0.1", "port": 9.0, "user": "postgres"}

@@ -174,7 +174,7 @@ def test_grants_that_were_revoked_are_found_and_given_again(postgres_server: par
     kind.delete(world, made.id, made.properties)
     found = kind.read(world, made.id, made.properties)
     assert found is not None
-    assert [change.name for change in kind.changes(found, inputs)] == ["granted"]
+    assert [change.name for change in kind.changes(found, inputs)] == ["granted", "missing"]
     kind.update(world, made.id, found, inputs)
     assert kind.read(world, made.id, made.properties) == made.properties
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,57 @@ def test_a_stopped_process_and_a_lost_one_are_drift(here: World) -> None:
     assert Process().update(here, "web", stopped, specification())["state"] == "running"
     here.supervisor.remove("web")
     assert Process().read(here, "web", made.properties) is None
+
+
+def test_a_process_that_hangs_is_ill_although_it_runs_and_an_update_starts_it_again(here: World) -> None:
+    asked = specification(port=parts.free_port(), start_timeout=3.0, stop_timeout=1.0)
+    made = Process().create(here, asked)
+    first = here.supervisor.one("web")
+    assert first is not None
+    os.kill(first.pid, signal.SIGSTOP)
+    time.sleep(max(0.0, first.since + 3.5 - time.time()))
+    found = Process().read(here, "web", made.properties)
+    assert found is not None
+    assert found["state"] == "unhealthy"
+    assert [change.name for change in Process().changes(found, asked)] == ["state"]
+    assert Process().update(here, "web", found, asked)["state"] == "running"
+    second = here.supervisor.one("web")
+    assert second is not None
+    assert second.pid != first.pid
+
+
+def test_a_process_that_was_just_killed_is_starting_and_an_update_waits_for_it(here: World) -> None:
+    port = parts.free_port()
+    slow = ["sh", "-c", 'sleep 2; exec python3 -c "$0" "$1"', SERVER, str(port)]
+    made = Process().create(here, specification(port=port, command=slow))
+    first = here.supervisor.one("web")
+    assert first is not None
+    os.kill(first.pid, signal.SIGKILL)
+    second = parts.eventually(
+        lambda: (now := here.supervisor.one("web")) is not None and now.pid not in (0, first.pid) and now
+    )
+    found = Process().read(here, "web", made.properties)
+    assert found is not None
+    assert found["state"] == "starting"
+    mended = Process().update(here, "web", found, specification(port=port, command=slow))
+    assert mended["state"] == "running"
+    assert second
+    assert (now := here.supervisor.one("web")) is not None
+    assert now.pid == second.pid, "what is starting is waited for, not started again"
+
+
+@pytest.mark.parametrize("suffix", [".sh", ".conf"])
+def test_a_process_whose_start_was_edited_is_drift_and_started_as_it_should_be(here: World, suffix: str) -> None:
+    made = Process().create(here, specification())
+    edited = here.state / "run" / "processes" / f"web{suffix}"
+    before = edited.read_text()
+    edited.write_text(before + "\n# by hand\n")
+    found = Process().read(here, "web", made.properties)
+    assert found == {**made.properties, "user": "", "definition": "edited"}
+    assert [change.name for change in Process().changes(found, specification())] == ["definition"]
+    Process().update(here, "web", found, specification())
+    assert edited.read_text() == before
+    assert Process().read(here, "web", made.properties) == {**made.properties, "user": ""}
 
 
 def test_a_stubborn_process_and_its_children_are_ended(here: World) -> None:

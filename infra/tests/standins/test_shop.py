@@ -61,6 +61,17 @@ def test_the_shop_holds_the_source_to_the_cent_and_is_seeded_once(shop_owner: Da
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("table", ["customers", "orders"])
+def test_a_table_that_somebody_dropped_is_made_again_as_it_was(shop_owner: DatabaseAddress, table: str) -> None:
+    everything = f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t"
+    with connect(shop_owner) as connection, connection.transaction(force_rollback=True):
+        before = connection.execute(everything).fetchone()
+        connection.execute(f"DROP TABLE {table}")
+        assert seed(connection, until=TODAY + timedelta(weeks=4)) == 69_659
+        assert connection.execute(everything).fetchone() == before, "its dates are moved as before"
+
+
+@pytest.mark.integration
 def test_the_command_says_what_it_did(postgres_server: parts.Postgres) -> None:
     address = url_of(postgres_server.database("shop_by_command", owner="shop_owner"))
     command = [sys.executable, "-m", "infra.standins.shop", "--database", address, "--until", "2026-11-24"]
