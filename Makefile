@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access affected bench bootstrap check cost deploy destroy doctor drift images logs new-service owners policy preview releases render report restart rollback rotate run scan setup signoff sleep snapshot status test test-cluster wake workflows
+.PHONY: help access affected bench bootstrap check comment cost deploy destroy doctor drift images logs new-service owners policy preview releases render report restart rollback rotate run scan setup signoff sleep snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,8 @@ test-cluster: ## prove the platform on the Kubernetes that KUBECONFIG names (KEE
 	$(LEANDATA) test-cluster $(if $(KEEP),--keep)
 workflows: ## write .github/workflows from their description (CHECK=yes writes nothing)
 	$(LEANDATA) workflows $(if $(CHECK),--check) $(JSON_)
+comment: ## say on a pull request what its previews found (EVENT=file  DRY=yes; needs GITHUB_TOKEN)
+	$(LEANDATA) comment --event "$(EVENT)" $(if $(DRY),--dry) $(JSON_)
 check: ## style, types, arrows, budgets
 	$(LEANDATA) check
 bench: ## measure speed and memory (ONLY=platform,cloud  OUT=file.json)

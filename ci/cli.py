@@ -77,6 +77,14 @@ VERBS: dict[str, Verb] = {
         help="what an environment costs a month, before and after a change; exit code 3 when a budget is passed",
         options=(_BASE,),
     ),
+    "comment": Verb(
+        done_by="ci.verbs.comment:comment",
+        help="say on a pull request what its previews found; its artifacts are taken as hostile",
+        options=(
+            Option(flag="--event", metavar="FILE", help="the event of GitHub (default: GITHUB_EVENT_PATH)"),
+            Option(flag="--dry", switch=True, help="show what would be posted, post nothing"),
+        ),
+    ),
     "deploy": Verb(
         done_by="ci.verbs.deploy:deploy",
         help="bring an environment to what the programs declare; safe to repeat",

@@ -25,8 +25,8 @@ def marker(environment: str) -> str:
     return f"<!-- preview:{environment} -->"
 
 
-def markdown(preview: Preview) -> str:
-    """The comment. The same preview gives the same bytes."""
+def markdown(preview: Preview, *, limit: int = LIMIT) -> str:
+    """The comment, of at most `limit` characters. The same preview gives the same bytes."""
     head = [marker(preview.environment), _heading(preview), ""]
     if preview.failure:
         said = (
@@ -37,8 +37,8 @@ def markdown(preview: Preview) -> str:
     top = [*head, _totals(preview), "", *_risks(preview), *_signs(preview)]
     for part in (_affected(preview), _notes(preview), _money(preview.money), _live(preview)):
         lines = list(part)
-        top += lines if _size([*top, *lines]) < LIMIT - len(end) - 1_000 else [f"(left out here; {_WHOLE})", ""]
-    room = LIMIT - _size(top) - len(end) - 300
+        top += lines if _size([*top, *lines]) < limit - len(end) - 1_000 else [f"(left out here; {_WHOLE})", ""]
+    room = limit - _size(top) - len(end) - 300
     return "\n".join([*top, *_details(preview.changed, room), "", end, ""])
 
 
