@@ -7,12 +7,12 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access affected bench bootstrap check comment cost deploy destroy doctor drift images logs new-service owners policy preview releases render report restart rollback rotate run scan setup signoff sleep snapshot status test test-cluster wake workflows
+.PHONY: help access affected approve bench bootstrap check comment cost deploy destroy doctor drift drift-issues images logs new-service owners policy preview releases render report restart rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
-deploy: ## bring ENV to what the programs declare (STACK=api,dash  DRY=yes  PLAN=file  YES=yes  PORT_BASE=17400  STATE=folder)
-	$(LEANDATA) deploy --env "$(ENV)" --stack "$(STACK)" --plan "$(PLAN)" --fingerprint "$(FINGERPRINT)" $(if $(DRY),--dry) $(if $(YES),--yes) $(JSON_)
+deploy: ## bring ENV to what the programs declare (STACK=api,dash  DRY=yes  PLAN=file  CANARY=dash  YES=yes  PORT_BASE=17400  STATE=folder)
+	$(LEANDATA) deploy --env "$(ENV)" --stack "$(STACK)" --plan "$(PLAN)" --fingerprint "$(FINGERPRINT)" --canary "$(CANARY)" $(if $(DRY),--dry) $(if $(YES),--yes) $(JSON_)
 bootstrap: ## make what an AWS account needs, once, by a person: state bucket, roles of CI, budget (ENV=dev  DRY=yes)
 	$(LEANDATA) bootstrap --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
 images: ## build the images that changed; needs a container engine (ENV=cluster  SERVICE=api  DRY=yes)
@@ -53,8 +53,8 @@ cost: ## what an environment costs a month by stack and service, before and afte
 	$(LEANDATA) cost --env "$(ENV)" --base "$(BASE)" $(JSON_)
 snapshot: ## write down what the environments declare, for review
 	$(LEANDATA) snapshot $(JSON_)
-drift: ## what ENV is against what was deployed and declared; changes nothing (STACK=lake  OUT=folder  REVERT=yes)
-	$(LEANDATA) drift --env "$(ENV)" --stack "$(STACK)" --out "$(OUT)" --issues "$(ISSUES)" $(if $(REVERT),--revert) $(JSON_)
+drift: ## what ENV is against what was deployed and declared; changes nothing (STACK=lake  OUT=folder  REVERT=yes  SOFT=yes)
+	$(LEANDATA) drift --env "$(ENV)" --stack "$(STACK)" --out "$(OUT)" --issues "$(ISSUES)" $(if $(REVERT),--revert) $(if $(SOFT),--soft) $(JSON_)
 destroy: ## remove what the stacks made; data is kept unless DATA=yes
 	$(LEANDATA) destroy --env "$(ENV)" --stack "$(STACK)" $(if $(DATA),--data) $(JSON_)
 test: ## all tests (SERVICE=api  FAST=yes for unit tests only  CHANGED=yes for what a change can affect  BASE=main)
@@ -69,6 +69,12 @@ test-cluster: ## prove the platform on the Kubernetes that KUBECONFIG names (KEE
 	$(LEANDATA) test-cluster $(if $(KEEP),--keep)
 workflows: ## write .github/workflows from their description (CHECK=yes writes nothing)
 	$(LEANDATA) workflows $(if $(CHECK),--check) $(JSON_)
+drift-issues: ## one issue a stack on GitHub, which closes itself (ENV=prod  FROM=drift.json  DRY=yes; needs GITHUB_TOKEN)
+	$(LEANDATA) drift-issues --env "$(ENV)" --from "$(FROM)" $(if $(DRY),--dry) $(JSON_)
+approve: ## write into a plan which teams approved it on GitHub (PLAN=plan.json; needs GITHUB_TOKEN)
+	$(LEANDATA) approve --plan "$(PLAN)" $(JSON_)
+smoke: ## ask the pages of services whether they are well (ENV=prod  SERVICE=dash  PATIENCE=120)
+	$(LEANDATA) smoke --env "$(ENV)" --service "$(SERVICE)" $(if $(PATIENCE),--patience "$(PATIENCE)") $(JSON_)
 comment: ## say on a pull request what its previews found (EVENT=file  DRY=yes; needs GITHUB_TOKEN)
 	$(LEANDATA) comment --event "$(EVENT)" $(if $(DRY),--dry) $(JSON_)
 check: ## style, types, arrows, budgets

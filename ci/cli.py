@@ -58,6 +58,11 @@ VERBS: dict[str, Verb] = {
         help="which stacks, services and images a change touches, and why",
         options=(_BASE, Option(flag="--only-env", metavar="NAME", help="only this environment (default: all)")),
     ),
+    "approve": Verb(
+        done_by="ci.verbs.approve:approve",
+        help="write into a plan which teams approved its commit on GitHub",
+        options=(Option(flag="--plan", metavar="FILE", help="the plan.json of a preview"),),
+    ),
     "bench": Verb(
         done_by="ci.bench.run:bench",
         help="measure speed and memory, as ratios within one run",
@@ -90,6 +95,7 @@ VERBS: dict[str, Verb] = {
         help="bring an environment to what the programs declare; safe to repeat",
         options=(
             _STACK,
+            Option(flag="--canary", metavar="NAME", help="this service first; the others only when it is well"),
             Option(flag="--dry", switch=True, help="show what would change, change nothing"),
             Option(flag="--plan", metavar="FILE", help="deploy just what this plan of an approved preview says"),
             Option(flag="--fingerprint", metavar="SHA256", help="the fingerprint that was approved"),
@@ -113,6 +119,15 @@ VERBS: dict[str, Verb] = {
                 flag="--issues", metavar="FILE", help="the open issues as JSON: the answer says what to do with them"
             ),
             Option(flag="--revert", switch=True, help="after showing it, deploy the stacks that differ"),
+            Option(flag="--soft", switch=True, help="exit with 0 unless a stack could not be looked at"),
+        ),
+    ),
+    "drift-issues": Verb(
+        done_by="ci.verbs.drift_issues:drift_issues",
+        help="open, change and close the issues on GitHub that tell of drift, one a stack",
+        options=(
+            Option(flag="--from", metavar="FILE", help="the drift.json that `drift --out` wrote"),
+            Option(flag="--dry", switch=True, help="show what would be done, do nothing"),
         ),
     ),
     "images": Verb(
@@ -238,6 +253,14 @@ VERBS: dict[str, Verb] = {
         done_by="ci.verbs.sleep:sleep",
         help="take services and databases to (almost) nothing, and say what is saved",
         options=(Option(flag="--dry", switch=True, help="show what would be done, do nothing"),),
+    ),
+    "smoke": Verb(
+        done_by="ci.verbs.smoke:smoke",
+        help="ask the pages of services whether they are well: the look after a deployment",
+        options=(
+            _SERVICE,
+            Option(flag="--patience", default="120", metavar="SECONDS", help="how long to try (default 120)"),
+        ),
     ),
     "snapshot": Verb(done_by="ci.verbs.snapshot:snapshot", help="write down what the environments declare, for review"),
     "status": Verb(

@@ -23,6 +23,7 @@ from ci.programs import Program, declared
 from ci.progress import line, watching
 from ci.release import asking, checkouts
 from ci.release.alone import alone
+from ci.release.canary import in_waves
 from ci.release.manifest import Release
 from ci.release.plan import Plan, refusals
 from ci.release.store import Store, keep
@@ -55,7 +56,9 @@ def deploy(options: Options) -> int:
             with alone(engine) as engine:
                 allow(engine, stacks, plan=plan, options=options)
                 with watching(quiet=options.json, totals=totals_of) as watcher:
-                    runs = run_all(engine, stacks, act=lambda stack, log: stack.up(log), watcher=watcher)
+                    runs = in_waves(
+                        engine, stacks, canary=options.canary, act=lambda stack, log: stack.up(log), watcher=watcher
+                    )
                 if all(run.state == "done" for run in runs):
                     release = write_down(engine, everything, runs, plan=plan, back_to=options.back_to)
     finally:

@@ -40,7 +40,8 @@ def drift(options: Options) -> int:
         emit({**answer(environment.name, found), "issues": [asdict(action) for action in actions]})
     else:
         print("\n".join(lines(found)))
-    return _reverted(environment, found) if options.revert else exit_code(found)
+    code = exit_code(found)
+    return _reverted(environment, found) if options.revert else 0 if options.soft and code in (2, 3) else code
 
 
 def _reverted(environment: Environment, found: Sequence[StackDrift]) -> int:
@@ -70,7 +71,9 @@ def _issues(file: str) -> list[Issue]:
 
 
 def _write(folder: Path, environment: str, found: Sequence[StackDrift]) -> None:
-    """One Markdown file a stack."""
+    """One Markdown file a stack, and `drift.json` for `drift-issues`."""
     folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"version": 1, **answer(environment, found)}, indent=2, sort_keys=True)
+    (folder / "drift.json").write_text(text + "\n", encoding="utf-8")
     for stack in found:
         (folder / f"{stack.stack}.md").write_text(body(environment, stack), encoding="utf-8")

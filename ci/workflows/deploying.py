@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ci.workflows.model import Job, Workflow
+from ci.workflows.model import Job, Right, Workflow
 from ci.workflows.steps import (
     ASK_AWS,
     LOGIN,
@@ -64,21 +64,24 @@ def _planned(environment: Environment, before: tuple[str, ...]) -> Job:
 
 def _deployed(environment: Environment, before: tuple[str, ...]) -> Job:
     name = environment.name
-    plan = {"ENV": name, "PLAN": f"{_PLAN}/plan.json"}
+    plan = f"{_PLAN}/{name}/plan.json"
+    asks = (
+        Right(scope="actions", access="read", why="who approved this job"),
+        Right(scope="pull-requests", access="read", why="who approved the request that was merged"),
+    )
     return Job(
         name=f"Deploy {name}",
         minutes=120,
         needs=before,
         environment=github_environment(environment, "deploy"),
         queue=f"deploy-{name}",
-        rights=(READ_CODE, ASK_AWS),
+        rights=(asks[0], READ_CODE, ASK_AWS, asks[1]),
         steps=(
             checkout(history=True),
             fetch(f"plan-{name}", folder=_PLAN),
+            verb("approve", says="Note who approved", env={"GITHUB_TOKEN": "${{ github.token }}"}, PLAN=plan),
             take_role("deploy", environment),
-            verb("deploy", says=f"Deploy {_CANARY} first", env=LOGIN, STACK=_CANARY, **plan),
-            verb("smoke", says=f"Look at {_CANARY}", ENV=name, SERVICE=_CANARY),
-            verb("deploy", says="Deploy the others", env=LOGIN, **plan),
+            verb("deploy", says="Deploy what was previewed", env=LOGIN, ENV=name, PLAN=plan, CANARY=_CANARY),
             verb("smoke", says="Look at all of it", ENV=name),
         ),
     )

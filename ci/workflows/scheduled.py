@@ -42,7 +42,7 @@ def _drift(on_aws: Mapping[str, Environment]) -> Workflow:
             checkout(history=True),
             take_role("drift"),
             verb("drift", says="Compare", ENV="$ENVIRONMENT", OUT=_DRIFT, SOFT="yes"),
-            hand_on(f"drift-{ENVIRONMENT}", folder=_DRIFT),
+            hand_on(f"drift-{ENVIRONMENT}", folder=_DRIFT, always=True),
         ),
     )
     tell = Job(
@@ -83,7 +83,7 @@ def _sweep(environment: Environment) -> Workflow:
         steps=(
             checkout(),
             take_role("deploy", environment),
-            verb("pr-env", says="Remove what has expired", env=LOGIN, ENV=environment.name, DO="sweep"),
+            verb("pr-env", says="Remove what has expired", env=LOGIN, ENV=environment.name, SWEEP="yes"),
         ),
     )
     return Workflow(

@@ -33,6 +33,7 @@ class Store:
     reviews: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[dict[str, Any]] = field(default_factory=list)
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
+    approvals: list[dict[str, Any]] = field(default_factory=list)
     seen: list[tuple[str, str, bool]] = field(default_factory=list)
     base: str = ""
     next_host: str = ""
@@ -139,13 +140,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._page([one for one in held.comments.values() if one["on"] == int(rest[0])], query)
         elif first == "issues" and rest[1:] == ["labels"]:
             self._page([{"name": name} for name in held.labels.get(int(rest[0]), [])], query)
-        elif path == "actions/runs":
-            runs = [one for one in held.runs if one["head_sha"] == query["head_sha"]]
-            self._page(runs, query, inside="workflow_runs")
-        elif first == "actions" and rest[0] == "runs":
-            self._page(held.artifacts.get(int(rest[1]), []), query, inside="artifacts")
-        elif first == "actions" and rest[0] == "artifacts":
-            self._answer(302, b"", Location=f"/blob/{rest[1]}")
+        elif first == "actions":
+            self._actions(rest, query)
+        elif first == "commits":
+            self._page(held.requests, query)
         elif first == "" and rest[0] == "blob":
             self._answer(200, held.blobs[int(rest[1])])
         elif first == "pulls":
@@ -153,6 +151,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._page(found, query)
         else:
             self._answer(404, b"{}")
+
+    def _actions(self, rest: list[str], query: dict[str, str]) -> None:
+        held = self.held
+        if rest == ["runs"]:
+            runs = [one for one in held.runs if one["head_sha"] == query["head_sha"]]
+            self._page(runs, query, inside="workflow_runs")
+        elif rest[0] == "artifacts":
+            self._answer(302, b"", Location=f"/blob/{rest[1]}")
+        elif rest[2] == "approvals":
+            self._answer(200, json.dumps(held.approvals).encode())
+        else:
+            self._page(held.artifacts.get(int(rest[1]), []), query, inside="artifacts")
 
     def do_POST(self) -> None:
         parts, body = self._change()
