@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from ci.bootstrap import ROOT, SetupError, cache, interpreter, needs_cloud, setup
+from ci.bootstrap import ROOT, SetupError, cache, interpreter, needs_cloud, needs_engine, setup
 
 _WITHOUT_SETUP = ("-h", "--help")
 
@@ -16,7 +16,7 @@ def main() -> int:
     try:
         inside = Path(sys.prefix).resolve() == (ROOT / ".venv").resolve()
         if not inside or not set(_WITHOUT_SETUP) & set(sys.argv[1:]):
-            setup(cloud=needs_cloud(sys.argv[1:]))
+            setup(cloud=needs_cloud(sys.argv[1:]), engine=needs_engine(sys.argv[1:]))
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

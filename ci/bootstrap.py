@@ -22,6 +22,7 @@ import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Callable, Generator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ _OLDEST = (3, 11)
 _LEAN_VERBS = frozenset(
     {"deploy", "destroy", "doctor", "logs", "new-service", "report", "restart", "run", "setup", "status"}
 )
+_WITHOUT_ENGINE = frozenset({"affected", "comment", "cost", "owners", "preview", "signoff", "workflows"})
 
 
 class SetupError(Exception):
@@ -60,8 +62,15 @@ def needs_cloud(arguments: Sequence[str]) -> bool:
     return environment != "local" or not set(arguments[:1]) <= _LEAN_VERBS
 
 
-def ready(root: Path = ROOT, *, cloud: bool = False) -> bool:
-    """Whether everything is set up for the lock files as they are now."""
+def needs_engine(arguments: Sequence[str]) -> bool:
+    """Whether a command line needs the Pulumi CLI: what only looks at programs does without."""
+    return not set(arguments[:1]) <= _WITHOUT_ENGINE or "yes" in (
+        after for word, after in pairwise(arguments) if word == "--live"
+    )
+
+
+def ready(root: Path = ROOT, *, cloud: bool = False, engine: bool = True) -> bool:
+    """Whether everything is set up for the lock files as they are now; `engine` is whether the Pulumi CLI is needed."""
     stamp = root / ".venv" / "leandata.stamp"
     needed = [interpreter(root), root / _STANDIN / ".venv" / "bin" / "python"]
     try:
@@ -70,30 +79,37 @@ def ready(root: Path = ROOT, *, cloud: bool = False) -> bool:
         return False
     if cloud and not pulumi.get("cloud"):
         return False
-    return pulumi["locks"] == _digest(root) and all(path.exists() for path in [*needed, Path(pulumi["pulumi"])])
+    found = bool(pulumi["pulumi"]) and Path(pulumi["pulumi"]).exists()
+    return pulumi["locks"] == _digest(root) and all(path.exists() for path in needed) and (found or not engine)
 
 
 def pulumi_path(root: Path = ROOT) -> Path:
     """The Pulumi CLI that set-up found. Raises SetupError when set-up was not run."""
     try:
-        return Path(json.loads((root / ".venv" / "leandata.stamp").read_text(encoding="utf-8"))["pulumi"])
+        found = str(json.loads((root / ".venv" / "leandata.stamp").read_text(encoding="utf-8"))["pulumi"])
     except (OSError, ValueError, KeyError):
-        raise SetupError("the Pulumi CLI was not set up. Run `make setup`") from None
+        found = ""
+    if not found:
+        raise SetupError("the Pulumi CLI was not set up. Run `make setup`")
+    return Path(found)
 
 
-def setup(root: Path = ROOT, *, cloud: bool = False) -> None:
-    """Make everything that is missing; nothing when all is there. Raises SetupError."""
-    if ready(root, cloud=cloud):
+def setup(root: Path = ROOT, *, cloud: bool = False, engine: bool = True) -> None:
+    """Make everything that is missing; nothing when all is there. Raises SetupError.
+
+    Without `engine` the Pulumi CLI is not looked for: it may need a download or a compiler.
+    """
+    if ready(root, cloud=cloud, engine=engine):
         return
     if sys.version_info < _OLDEST:
         raise SetupError(f"Python {platform.python_version()} is too old. Install Python 3.11 or newer")
     with _only_one():
-        if ready(root, cloud=cloud):
+        if ready(root, cloud=cloud, engine=engine):
             return
         uv = _step("uv", _find_uv)
         _step("environment", lambda: _sync(uv, root, cloud=cloud))
         _step("stand-in for Snowflake", lambda: _sync(uv, root / _STANDIN))
-        pulumi = _step(f"Pulumi {PULUMI}", lambda: _find_pulumi(root))
+        pulumi = _step(f"Pulumi {PULUMI}", lambda: _find_pulumi(root)) if engine else _known_pulumi(root)
         stamp = {"cloud": cloud, "locks": _digest(root), "pulumi": pulumi}
         (root / ".venv" / "leandata.stamp").write_text(json.dumps(stamp), encoding="utf-8")
 
@@ -206,6 +222,14 @@ def _find_pulumi(root: Path) -> str:
             f" Install Go 1.26 or newer (https://go.dev/dl), or Pulumi {PULUMI} (https://www.pulumi.com/docs/install/versions)"
         )
     return _build_pulumi(go, root, cached / "bin" / "pulumi")
+
+
+def _known_pulumi(root: Path) -> str:
+    """The CLI that an earlier set-up found; "" when there was none."""
+    try:
+        return str(pulumi_path(root))
+    except SetupError:
+        return ""
 
 
 def _pulumi_version(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ci.deploy import run_all
@@ -109,10 +110,10 @@ def _relation(ours: str, theirs: str) -> str:
     return f"the programs say {ours}, the engine says {theirs}"
 
 
-def deployed(engine: Engine) -> bool:
+def deployed(environment: Environment) -> bool:
     """Whether anything of the environment was ever deployed from this machine's state folder."""
-    stacks = discover(engine.environment.root, engine.environment.name)
-    return any(engine.checkpoint(name).exists() for name in stacks)
+    engine = Engine(environment=environment, pulumi=Path())
+    return any(engine.checkpoint(name).exists() for name in discover(environment.root, environment.name))
 
 
 def steps_of(engine: Engine) -> list[LiveStep]:

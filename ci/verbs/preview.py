@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci.bootstrap import pulumi_path
+from ci.bootstrap import SetupError, pulumi_path
 from ci.cli import Options, emit
 from ci.engine import Engine
 from ci.preview.document import document, text
@@ -98,10 +98,15 @@ class Looks:
             return None, "LIVE=no was said"
         if name != "local" and not self.asked:
             return None, "LIVE=yes adds it, with the environment's credentials"
-        engine = Engine(environment=Environment.load(name, environ=os.environ, root=ROOT), pulumi=pulumi_path())
-        if not self.asked and not deployed(engine):
+        environment = Environment.load(name, environ=os.environ, root=ROOT)
+        if not self.asked and not deployed(environment):
             return None, "it is not deployed from here"
-        return engine, ""
+        try:
+            return Engine(environment=environment, pulumi=pulumi_path()), ""
+        except SetupError as error:
+            if self.asked:
+                raise LeandataError(str(error)) from error
+            return None, str(error)
 
 
 def asked(text: str) -> list[str]:
