@@ -16,6 +16,8 @@ from pathlib import Path
 
 from ci.bench.cloud import TARGETS as CLOUD_TARGETS
 from ci.bench.cloud import measure as cloud
+from ci.bench.comparing import TARGETS as COMPARING_TARGETS
+from ci.bench.comparing import measure as comparing
 from ci.bench.lake_to_warehouse import measure as lake_to_warehouse
 from ci.cli import Options, emit
 from infra.environment import ROOT
@@ -37,6 +39,7 @@ _TARGETS = {
     "restart_airflow_seconds": "at most 45",
     "load_to_duckdb": "at least 0.70",
     **CLOUD_TARGETS,
+    **COMPARING_TARGETS,
 }
 
 
@@ -94,11 +97,12 @@ class Bench:
 
 
 def bench(options: Options) -> int:
-    """Measure what was asked for (`platform`, `airflow`, `cloud`, `load`; all by default) and print it."""
+    """Measure what was asked for (`platform`, `airflow`, `cloud`, `compare`, `load`; all by default) and print it."""
     asked = {name.strip() for name in options.only.split(",") if name.strip()}
     known: dict[str, Callable[[Path], dict[str, float]]] = {
         "airflow": airflow_standalone,
         "cloud": cloud,
+        "compare": comparing,
         "load": lake_to_warehouse,
         "platform": platform,
     }
