@@ -19,6 +19,8 @@ from ci.bench.cloud import measure as cloud
 from ci.bench.comparing import TARGETS as COMPARING_TARGETS
 from ci.bench.comparing import measure as comparing
 from ci.bench.lake_to_warehouse import measure as lake_to_warehouse
+from ci.bench.previews import TARGETS as PREVIEW_TARGETS
+from ci.bench.previews import measure as previews
 from ci.cli import Options, emit
 from infra.environment import ROOT
 from infra.provider import health
@@ -40,6 +42,7 @@ _TARGETS = {
     "load_to_duckdb": "at least 0.70",
     **CLOUD_TARGETS,
     **COMPARING_TARGETS,
+    **PREVIEW_TARGETS,
 }
 
 
@@ -97,7 +100,7 @@ class Bench:
 
 
 def bench(options: Options) -> int:
-    """Measure what was asked for (`platform`, `airflow`, `cloud`, `compare`, `load`; all by default) and print it."""
+    """Measure what was asked for (one or more of `known`; all of them by default) and print it."""
     asked = {name.strip() for name in options.only.split(",") if name.strip()}
     known: dict[str, Callable[[Path], dict[str, float]]] = {
         "airflow": airflow_standalone,
@@ -105,6 +108,7 @@ def bench(options: Options) -> int:
         "compare": comparing,
         "load": lake_to_warehouse,
         "platform": platform,
+        "previews": previews,
     }
     strange = sorted(asked - set(known))
     if strange:

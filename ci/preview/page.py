@@ -29,7 +29,8 @@ p{margin:4px 0}.soft{color:var(--soft)}.stop{color:var(--stop)}.go{color:var(--g
 .chips{display:flex;flex-wrap:wrap;gap:8px}
 .chip{border:1px solid var(--line);border-radius:8px;padding:4px 12px;background:var(--card)}
 .chip b{font-size:18px;margin-right:6px}
-.wide{overflow-x:auto;border:1px solid var(--line);border-radius:8px}.wide svg{display:block;max-width:none}
+.wide{overflow-x:auto;border:1px solid var(--line);border-radius:8px}
+.wide svg{display:block;max-width:max(100%,720px);height:auto}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:6px 10px;border-bottom:1px solid var(--line);
 vertical-align:top}th{font-weight:600;color:var(--soft);font-size:13px}tr:last-child td{border-bottom:0}
 td.number,th.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}

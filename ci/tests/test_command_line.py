@@ -55,7 +55,10 @@ NOTHING_DEPLOYED = [
     (["status", "--env", "mars"], "unknown environment 'mars'"),
     (["destroy", "--env", ".."], "unknown environment '..'"),
     (["test", "--service", "aip"], "no service 'aip'. SERVICE is one of: airflow, api, dash, dask"),
-    (["bench", "--only", "luck"], "unknown measure 'luck'. ONLY is one or more of: airflow, cloud, load, platform"),
+    (
+        ["bench", "--only", "luck"],
+        "unknown measure 'luck'. ONLY is one or more of: airflow, cloud, compare, load, platform, previews",
+    ),
     (["new-service", "--name", "Pricing"], "'Pricing' cannot name a service"),
     (["new-service", "--name", "api"], "the service api exists"),
 ]
