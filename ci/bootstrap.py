@@ -32,7 +32,10 @@ _STANDIN = Path("infra", "standins", "snowflake")
 _LOCKED = ("pyproject.toml", "uv.lock", ".python-version", "infra/standins/snowflake/uv.lock")
 _OLDEST = (3, 11)
 _LEAN_VERBS = frozenset(
-    {"deploy", "destroy", "doctor", "logs", "new-service", "report", "restart", "run", "setup", "status"}
+    {
+        *("deploy", "destroy", "doctor", "logs", "new-service", "releases", "report", "restart", "rollback", "run"),
+        *("setup", "status", "where"),
+    }
 )
 _WITHOUT_ENGINE = frozenset({"affected", "comment", "cost", "owners", "preview", "signoff", "workflows"})
 

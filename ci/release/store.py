@@ -35,10 +35,8 @@ class Store:
         bucket = state_bucket(environment)
         if bucket is None:
             return cls.folder(environment.state)
-        from obstore.auth.boto3 import Boto3CredentialProvider  # credentials are found as AWS's own tools find them
-
         inner = S3Store(
-            bucket.bucket, prefix=environment.name, region=bucket.region, credential_provider=Boto3CredentialProvider()
+            bucket.bucket, prefix=environment.name, region=bucket.region, credential_provider=_credentials(environment)
         )
         return cls(inner=inner, place=f"s3://{bucket.bucket}/{environment.name}")
 
@@ -100,3 +98,13 @@ def keep(store: Store, release: Release) -> None:
         store.create(f"{_RELEASES}/{release.id}.json", release.text())
     except TakenError:
         raise LeandataError(f"there is already a release {release.id}", where=store.place) from None
+
+
+def _credentials(environment: Environment) -> Any:
+    """Credentials as AWS's own tools find them. Raises LeandataError when there are none."""
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+
+        return Boto3CredentialProvider()
+    except (ImportError, ValueError) as error:
+        raise LeandataError("there are no credentials of AWS here", where=environment.name) from error
