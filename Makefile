@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access affected approve bench bootstrap check comment cost deploy destroy doctor drift drift-issues images logs new-service owners policy preview releases render report restart rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
+.PHONY: help access affected approve bench bootstrap check comment cost deploy destroy doctor drift drift-issues images logs new-service owners policy pr-env preview releases render report restart rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,8 @@ access: ## who may read and write what, by which path (ENV=prod  WHO=api  WHAT=M
 	$(LEANDATA) access --env "$(ENV)" --who "$(WHO)" --what "$(WHAT)" $(JSON_)
 policy: ## judge what the programs declare: security, protection, cost (ENV=prod)
 	$(LEANDATA) policy --env "$(ENV)" $(JSON_)
+pr-env: ## the environment of a pull request (N=7 UP=yes | N=7 DOWN=yes | SWEEP=yes  STACK=lake,mail  ENV=dev OUT=folder)
+	$(LEANDATA) pr-env --env "$(ENV)" --number "$(N)" $(if $(UP),--up) $(if $(DOWN),--down) $(if $(SWEEP),--sweep) --stack "$(STACK)" --out "$(OUT)" --tagged "$(TAGGED)" $(JSON_)
 preview: ## what a change does, without credentials: risks, cost, who signs (ENV=prod|all  STACK=api  BASE=main  OUT=folder  LIVE=yes  SOFT=yes)
 	$(LEANDATA) preview --env "$(ENV)" --stack "$(STACK)" --base "$(BASE)" --out "$(OUT)" --live "$(LIVE)" $(if $(SOFT),--soft) $(JSON_)
 scan: ## other people's scanners over manifests, policies, images, shell (ENV=prod  ONLY=checkov,hadolint)

@@ -163,6 +163,21 @@ VERBS: dict[str, Verb] = {
         help="judge what the programs declare, before anything is touched",
         options=(Option(flag="--all", switch=True, help="every environment"),),
     ),
+    "pr-env": Verb(
+        done_by="ci.verbs.pr_env:pr_env",
+        help="make, take away or sweep the environment of a pull request",
+        options=(
+            Option(flag="--number", metavar="N", help="the number of the pull request"),
+            Option(flag="--up", switch=True, help="make it, or bring it to this commit"),
+            Option(flag="--down", switch=True, help="take it away with its data, and prove that nothing is left"),
+            Option(flag="--sweep", switch=True, help="take away all whose time is over"),
+            _STACK,
+            Option(flag="--out", metavar="FOLDER", help="for a cloud environment: where its declarations are written"),
+            Option(
+                flag="--tagged", metavar="FILE", help="for a cloud environment: what lies there and is tagged, as JSON"
+            ),
+        ),
+    ),
     "preview": Verb(
         done_by="ci.verbs.preview:preview",
         help="show what a change does to an environment; exit code 0 nothing, 2 changes, 3 a risk, 1 it failed",
