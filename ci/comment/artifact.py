@@ -18,18 +18,18 @@ class RefusedError(LeandataError):
     """What a request made is not what it should be: nothing of it is shown."""
 
 
-def preview_file(data: bytes, environment: str) -> bytes:
-    """The file `preview.json` of the environment in a zip file. Raises RefusedError for whatever else this is."""
+def preview_file(data: bytes) -> bytes:
+    """The file `preview.json` in a zip file. Raises RefusedError for whatever else this is."""
     if len(data) > ZIPPED:
         raise RefusedError("the artifact is too large")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _read(archive, _entry(archive.infolist(), environment))
+            return _read(archive, _entry(archive.infolist()))
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError, OSError):
         raise RefusedError("the artifact is no zip file that can be read") from None
 
 
-def _entry(entries: list[zipfile.ZipInfo], environment: str) -> zipfile.ZipInfo:
+def _entry(entries: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
     if len(entries) > _ENTRIES:
         raise RefusedError("the artifact holds too many files")
     for entry in entries:
@@ -41,9 +41,9 @@ def _entry(entries: list[zipfile.ZipInfo], environment: str) -> zipfile.ZipInfo:
             raise RefusedError("the artifact holds a link or a device")
         if entry.flag_bits & 0x1:
             raise RefusedError("the artifact is encrypted")
-    found = [entry for entry in entries if entry.orig_filename == f"{environment}/preview.json"]
+    found = [entry for entry in entries if entry.orig_filename == "preview.json"]
     if len(found) != 1:
-        raise RefusedError(f"the artifact holds {len(found) or 'no'} files {environment}/preview.json")
+        raise RefusedError(f"the artifact holds {len(found) or 'no'} files preview.json")
     return found[0]
 
 

@@ -128,7 +128,7 @@ def _section(github: GitHub, runs: dict[str, Run], environment: str, commit: str
             continue
         try:
             data = github.download(f"actions/artifacts/{number}/zip", at_most=artifact.ZIPPED)
-            found = artifact.preview_file(data, environment)
+            found = artifact.preview_file(data)
             return Section(
                 environment=environment, preview=reading.preview(found, environment=environment, commit=commit)
             )

@@ -64,7 +64,7 @@ def _planned(environment: Environment, before: tuple[str, ...]) -> Job:
 
 def _deployed(environment: Environment, before: tuple[str, ...]) -> Job:
     name = environment.name
-    plan = f"{_PLAN}/{name}/plan.json"
+    plan = f"{_PLAN}/plan.json"
     asks = (
         Right(scope="actions", access="read", why="who approved this job"),
         Right(scope="pull-requests", access="read", why="who approved the request that was merged"),

@@ -33,11 +33,11 @@ def unchanged(environment: str = "prod") -> Preview:
     return preview(stack(same=4), environment=environment, commits=HERE)
 
 
-def zipped(found: Preview | dict[str, Any] | bytes, environment: str = "prod", **more: Any) -> bytes:
+def zipped(found: Preview | dict[str, Any] | bytes, **more: Any) -> bytes:
     """The artifact of a preview, of a document or of whatever bytes stand in its place."""
     whole = document(found) if isinstance(found, Preview) else found
     data = whole if isinstance(whole, bytes) else json.dumps({**whole, **more}).encode()
-    return archive({f"{environment}/preview.json": data, f"{environment}/preview.md": b"# not read"})
+    return archive({"preview.json": data, "preview.md": b"# not read"})
 
 
 def archive(files: dict[str, bytes], *, method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -64,7 +64,7 @@ def _twice() -> bytes:
     with warnings.catch_warnings(), zipfile.ZipFile(held, "w") as made:
         warnings.simplefilter("ignore")
         for data in (b"{}", json.dumps(document(changing())).encode()):
-            made.writestr("prod/preview.json", data)
+            made.writestr("preview.json", data)
     return held.getvalue()
 
 
@@ -79,7 +79,7 @@ def _encrypted() -> bytes:
 
 def _lying() -> bytes:
     """A bomb that says that it is small."""
-    data = bytearray(archive({"prod/preview.json": b" " * 30_000_000}))
+    data = bytearray(archive({"preview.json": b" " * 30_000_000}))
     struct.pack_into("<L", data, data.find(b"PK\x01\x02") + 24, 5_000)
     return bytes(data)
 
@@ -112,23 +112,23 @@ def _head(**changes: Any) -> Callable[[], bytes]:
 REFUSED: dict[str, Callable[[], bytes]] = {
     "another commit": _head(commit=OLDER),
     "another environment": _edited(environment="dev"),
-    "another environment's file": lambda: zipped(changing("dev"), "dev"),
+    "another environment's file": lambda: zipped(changing("dev")),
     "another version": _edited(version=2),
-    "a bomb": lambda: archive({"prod/preview.json": b"0" * 50_000_000}),
+    "a bomb": lambda: archive({"preview.json": b"0" * 50_000_000}),
     "a bomb that says that it is small": _lying,
     "a date that cannot be": _head(time="2026-13-45T99:99:99Z"),
-    "a device": lambda: _entry("prod/preview.json", stat.S_IFCHR),
-    "a drive's name": lambda: archive({"C:/x": b"", "prod/preview.json": b"{}"}),
+    "a device": lambda: _entry("preview.json", stat.S_IFCHR),
+    "a drive's name": lambda: archive({"C:/x": b"", "preview.json": b"{}"}),
     "a failure hidden by its exit code": _edited(failure="it failed"),
     "a file twice": _twice,
     "a head that is no commit": _head(commit="../../../etc"),
     "a kind of risk that is none": _within(kind="none | @everyone"),
-    "a link": lambda: _entry("prod/preview.json", stat.S_IFLNK),
+    "a link": lambda: _entry("preview.json", stat.S_IFLNK),
     "a list": lambda: zipped(b"[]"),
     "a number of a request": _edited(pull_request=1),
-    "a path that climbs": lambda: archive({"../../prod/preview.json": b"{}", "prod/preview.json": b"{}"}),
-    "a path that climbs backwards": lambda: archive({"..\\x": b"", "prod/preview.json": b"{}"}),
-    "a path from the root": lambda: archive({"/etc/passwd": b"", "prod/preview.json": b"{}"}),
+    "a path that climbs": lambda: archive({"../../prod/preview.json": b"{}", "preview.json": b"{}"}),
+    "a path that climbs backwards": lambda: archive({"..\\x": b"", "preview.json": b"{}"}),
+    "a path from the root": lambda: archive({"/etc/passwd": b"", "preview.json": b"{}"}),
     "a risk that is taken back": _edited(risks=[]),
     "a verdict of its own": _edited(verdict="no risk at all, merge it"),
     "an infinite number": lambda: zipped(
@@ -150,7 +150,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "too many digits": lambda: zipped(
         json.dumps(document(changing())).replace('"agreed": 0', f'"agreed": {"9" * 6000}').encode()
     ),
-    "too much of it": lambda: archive({"prod/preview.json": b"0"}) + b"\0" * 10_000_001,
+    "too much of it": lambda: archive({"preview.json": b"0"}) + b"\0" * 10_000_001,
     "uncommitted files": _head(dirty=True),
 }
 

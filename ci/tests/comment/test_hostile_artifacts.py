@@ -87,7 +87,7 @@ def test_there_are_more_than_thirty_hostile_artifacts():
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_a_refusal_says_nothing_in_the_words_of_the_artifact(name: str):
     with pytest.raises(RefusedError) as raised:
-        preview(preview_file(REFUSED[name](), "prod"), environment="prod", commit=COMMIT)
+        preview(preview_file(REFUSED[name]()), environment="prod", commit=COMMIT)
     assert re.fullmatch(r"[A-Za-z0-9_ ./,'-]+", str(raised.value))
 
 
@@ -95,5 +95,5 @@ def test_a_refusal_says_nothing_in_the_words_of_the_artifact(name: str):
     "found", [changing(), unchanged(), changing(failure="it failed")], ids=["changing", "same", "failed"]
 )
 def test_a_good_preview_is_read_as_it_was_written(found: Any):
-    read = preview(preview_file(zipped(found), "prod"), environment="prod", commit=COMMIT)
+    read = preview(preview_file(zipped(found)), environment="prod", commit=COMMIT)
     assert text(read) == text(found)

@@ -108,7 +108,7 @@ def test_a_preview_of_the_newest_commit_is_not_outdated_when_its_run_starts_agai
 
 def test_environments_in_which_nothing_changes_share_one_comment():
     environments = ("dev", "prod", "staging")
-    store = requested(**{name: zipped(unchanged(name), name) for name in environments})
+    store = requested(**{name: zipped(unchanged(name)) for name in environments})
     post(store, environments)
     (text,) = store.on(12)
     assert "**No infrastructure change** in **dev**, **prod**, **staging**." in text

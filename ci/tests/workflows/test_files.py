@@ -113,8 +113,8 @@ def test_a_deployment_waits_its_turn_and_is_never_cancelled(name: str):
 def test_what_was_previewed_is_deployed_canary_first_and_looked_at(name: str):
     commands = [step["run"] for step in READ["deploy"]["jobs"][f"deploy-{name}"]["steps"] if "run" in step]
     assert commands == [
-        f"make approve PLAN=build/preview/{name}/plan.json",
-        f"make deploy ENV={name} PLAN=build/preview/{name}/plan.json CANARY=dash",
+        "make approve PLAN=build/preview/plan.json",
+        f"make deploy ENV={name} PLAN=build/preview/plan.json CANARY=dash",
         f"make smoke ENV={name}",
     ]
 
