@@ -62,6 +62,13 @@ VERBS: dict[str, Verb] = {
         done_by="ci.verbs.approve:approve",
         help="write into a plan which teams approved its commit on GitHub",
         options=(Option(flag="--plan", metavar="FILE", help="the plan.json of a preview"),),
+    "backup": Verb(
+        done_by="ci.verbs.backup:backup",
+        help="copy what nothing else can make again, while everything runs",
+        options=(
+            Option(flag="--to", metavar="FOLDER", help="where backups lie (default: beside the state folder)"),
+            Option(flag="--keep", metavar="N", help="how many are kept (default: as the environment's file says)"),
+        ),
     ),
     "bench": Verb(
         done_by="ci.bench.run:bench",
@@ -216,6 +223,15 @@ VERBS: dict[str, Verb] = {
         elsewhere="kubectl rollout restart -n {prefix}api deployment/api, and the same for other services",
         help="restart a service",
         options=(_SERVICE,),
+    ),
+    "restore": Verb(
+        done_by="ci.verbs.restore:restore",
+        help="bring an environment, or a lost part of it, back from a backup",
+        options=(
+            Option(flag="--from", metavar="FOLDER", help="the backup (default: the newest one)"),
+            Option(flag="--part", metavar="NAMES", help="database, lake, secrets, state, warehouse (default: all)"),
+            Option(flag="--dry", switch=True, help="check the backup and show what would be done, do nothing"),
+        ),
     ),
     "rotate": Verb(
         done_by="ci.verbs.rotate:rotated",

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from infra.parts.aws import Aws
+from infra.parts.backup import Backup
 from infra.parts.base import Part
 from infra.parts.kubernetes import Kubernetes
 from infra.parts.snowflake import Snowflake
@@ -110,6 +111,7 @@ class EnvironmentFile(Part):
     orchestrator: OrchestratorSize
     shop: ShopSource
     mail: MailSettings
+    backup: Backup = Backup()
     aws: Aws | None = None
     kubernetes: Kubernetes | None = None
     snowflake: Snowflake | None = None

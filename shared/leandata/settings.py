@@ -23,7 +23,7 @@ _KNOWN = frozenset(
         "OWNER_MAIL", "REPORT_RECIPIENTS", "SERVICE", "SERVING", "SHOP", "SOURCE_NOTE", "TODAY", "WAREHOUSE",
     }
 )  # fmt: skip
-_OF_THE_DEPLOYER = frozenset({"CACHE", "ENV", "MARKER", "PG_BIN", "PORT_BASE", "STATE"})
+_OF_THE_DEPLOYER = frozenset({"BACKUP_KEY", "CACHE", "ENV", "MARKER", "PG_BIN", "PORT_BASE", "STATE"})
 _DURATION = re.compile(r"([0-9]+)(ms|s|m|h)")
 _SCHEMA = re.compile(r"[A-Z][A-Z0-9_]*\.[A-Z][A-Z0-9_]*")
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})

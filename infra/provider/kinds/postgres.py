@@ -21,7 +21,7 @@ from infra.provider.postgres_binaries import find_pg_bin, unprivileged
 if TYPE_CHECKING:
     import psycopg
 
-_IDENTITY = "leandata-identity"
+IDENTITY = "leandata-identity"
 _CONNECT_SECONDS = 20.0
 _OPTIONS = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 _GROUPS = """SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
@@ -36,14 +36,14 @@ class PostgresCluster(Kind):
 
     def create(self, world: World, inputs: Properties) -> Made:
         path = Path(inputs["path"])
-        if not (path / "PG_VERSION").exists() or not (path / _IDENTITY).exists():
+        if not (path / "PG_VERSION").exists() or not (path / IDENTITY).exists():
             self._initialise(world, path, password=Path(inputs["password_file"]))
-        return Made(id=str(path), properties={**inputs, "identity": (path / _IDENTITY).read_text(encoding="utf-8")})
+        return Made(id=str(path), properties={**inputs, "identity": (path / IDENTITY).read_text(encoding="utf-8")})
 
     def read(self, world: World, id_: str, properties: Properties) -> Properties | None:
         del world
         with contextlib.suppress(OSError):
-            return {**properties, "path": id_, "identity": Path(id_, _IDENTITY).read_text(encoding="utf-8")}
+            return {**properties, "path": id_, "identity": Path(id_, IDENTITY).read_text(encoding="utf-8")}
         return None
 
     def delete(self, world: World, id_: str, properties: Properties) -> None:
@@ -74,7 +74,7 @@ class PostgresCluster(Kind):
         if result.returncode != 0:
             said = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise ProviderError(f"initdb failed: {said}", where=str(path))
-        (scratch / _IDENTITY).write_text(uuid.uuid4().hex, encoding="utf-8")
+        (scratch / IDENTITY).write_text(uuid.uuid4().hex, encoding="utf-8")
         scratch.replace(path)
         del world
 

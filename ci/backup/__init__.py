@@ -1,0 +1,1 @@
+"""Backup and restore of what an environment holds and nothing else can make again."""

@@ -1,0 +1,121 @@
+"""`restore`: bring an environment, or one lost part of it, back from a backup."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ci.backup import folders
+from ci.backup.manifest import BackupError, Manifest, demand_whole
+from ci.backup.restoring import Outcome, Restore, chosen, in_the_way, planned
+from ci.backup.taking import Places
+from ci.cli import Options, emit
+from infra.environment import Environment
+from infra.provider.supervisor import Supervisor
+from leandata.errors import LeandataError
+
+
+def restore(options: Options) -> int:
+    """Restore; 1 when a total differs from that at the backup or the environment does not run afterwards."""
+    environment = Environment.current()
+    started = time.monotonic()
+    given = getattr(options, "from")
+    folder = Path(given).absolute() if given else folders.newest(folders.default_folder(environment))
+    manifest = Manifest.read(folder, environment=environment.name)
+    parts = chosen(options.part)
+    demand_whole(manifest, folder, parts)
+    plan = planned(manifest, parts, state=environment.state)
+    if options.dry:
+        return _end(options, folder=folder, plan=plan, outcome=Outcome(), started=started, deployed=None)
+    work = Restore(
+        folder=folder,
+        manifest=manifest,
+        parts=parts,
+        places=Places.of(environment),
+        root=environment.root,
+        key_file=folders.key_path(environment.name, os.environ),
+    )
+    opened = work.unsealed()
+    confirm(environment, in_the_way(environment.state, parts))
+    if not options.json:
+        print("\n".join([f"Restoring {environment.name} from {folder}", *plan]), flush=True)
+    environment.remember()
+    Supervisor(environment.state).shutdown()
+    outcome = work.run(opened, said=lambda text: None if options.json else print(text, flush=True))
+    deployed = deploy(environment, quiet=options.json)
+    if deployed["ok"]:
+        work.done()
+    return _end(options, folder=folder, plan=plan, outcome=outcome, started=started, deployed=deployed)
+
+
+def confirm(environment: Environment, there: list[str]) -> None:
+    """Raises LeandataError unless nothing is in the way, or somebody said that it may be replaced."""
+    if not there or os.environ.get("CI") == "true":
+        return
+    what = f"{environment.state} holds {', '.join(there)} already"
+    if not sys.stdin.isatty():
+        raise LeandataError(what, hint="Run it in a terminal and confirm it, or set CI=true")
+    if input(f"{what}. Type the environment's name to replace it: ").strip() != environment.name:
+        raise LeandataError("not confirmed; nothing was changed")
+
+
+def deploy(environment: Environment, *, quiet: bool) -> dict[str, Any]:
+    """Bring everything around the restored parts, by the verb that people type; what it answered."""
+    if not quiet:
+        print("Deploying around it ...", flush=True)
+    own = {"CI": "true", "LEANDATA_STATE": str(environment.state), "LEANDATA_PORT_BASE": str(environment.port_base)}
+    command = [sys.executable, "-m", "ci", "deploy", "--env", environment.name, "--json"]
+    result = subprocess.run(
+        command, cwd=environment.root, env={**os.environ, **own}, capture_output=True, text=True, check=False
+    )
+    try:
+        answer: dict[str, Any] = json.loads(result.stdout)
+    except ValueError:
+        said = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise BackupError(f"the deployment after the restore failed: {said}") from None
+    return {"ok": False, **answer}
+
+
+def _end(
+    options: Options,
+    *,
+    folder: Path,
+    plan: list[str],
+    outcome: Outcome,
+    started: float,
+    deployed: dict[str, Any] | None,
+) -> int:
+    seconds = time.monotonic() - started
+    runs = deployed is None or bool(deployed["ok"])
+    good = runs and not outcome.differences
+    if options.json:
+        emit(
+            {
+                "ok": good,
+                "folder": str(folder),
+                "seconds": round(seconds, 2),
+                "plan": plan,
+                "differences": outcome.differences,
+                "notes": outcome.notes,
+                "events": outcome.events,
+                "events_kept": outcome.kept,
+                "deployed": runs and deployed is not None,
+            }
+        )
+        return 0 if good else 1
+    if deployed is None:
+        print("\n".join([*plan, "The backup is whole. Nothing was changed."]))
+        return 0
+    print("\n".join([*(f"error: {one}" for one in outcome.differences), *outcome.notes]))
+    if outcome.events:
+        print(outcome.events)
+    if not runs:
+        print("error: the parts are in place, but the environment does not run; `make deploy` says why")
+    same = "totals equal those at the backup" if not outcome.differences else "totals DIFFER from those at the backup"
+    print(f"Restored in {seconds:.1f}s; {same}.")
+    return 0 if good else 1
