@@ -62,6 +62,7 @@ VERBS: dict[str, Verb] = {
         done_by="ci.verbs.approve:approve",
         help="write into a plan which teams approved its commit on GitHub",
         options=(Option(flag="--plan", metavar="FILE", help="the plan.json of a preview"),),
+    ),
     "backup": Verb(
         done_by="ci.verbs.backup:backup",
         help="copy what nothing else can make again, while everything runs",
