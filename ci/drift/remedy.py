@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ci.drift.model import Found
+from infra.provider.servicer import KINDS
 
 
 def adopt(found: Found, *, before: str, after: str) -> str:
@@ -15,6 +16,8 @@ def adopt(found: Found, *, before: str, after: str) -> str:
         return f"{where}: declare the {kind} {found.name!r}"
     if found.kind == "undeployed":
         return f"{where}: take the change of {kind} {found.name!r} back"
+    if found.type in KINDS and found.property.split(".")[0].split("[")[0] in KINDS[found.type].healthy:
+        return f"nothing: no program declares that {kind} {found.name!r} is ill"
     if not found.mended:
         return "nothing: the program does not say it, and the next deployment writes down what is there"
     return f"{where}: {kind} {found.name!r}, {found.property}: {before} becomes {after}"
