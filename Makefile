@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access affected approve backup bench bootstrap check comment cost deploy destroy doctor drift drift-issues images logs new-service owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
+.PHONY: help access affected approve backup bench bootstrap check comment cost deploy destroy doctor drift drift-issues drill images logs new-service owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -83,6 +83,8 @@ check: ## style, types, arrows, budgets
 	$(LEANDATA) check
 backup: ## copy what nothing else can make again, while it runs (ENV=local  TO=folder  KEEP=7)
 	$(LEANDATA) backup --env "$(ENV)" --to "$(TO)" --keep "$(KEEP)" $(JSON_)
+drill: ## restore the newest backup into a throwaway environment, look at it, remove it (ENV=local)
+	$(LEANDATA) drill --env "$(ENV)" $(JSON_)
 restore: ## bring an environment, or a lost part, back (FROM=folder  PART=lake|database|warehouse|secrets|state  DRY=yes)
 	$(LEANDATA) restore --env "$(ENV)" --from "$(FROM)" --part "$(PART)" $(if $(DRY),--dry) $(JSON_)
 bench: ## measure speed and memory (ONLY=platform,cloud  OUT=file.json)

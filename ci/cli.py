@@ -138,6 +138,7 @@ VERBS: dict[str, Verb] = {
             Option(flag="--dry", switch=True, help="show what would be done, do nothing"),
         ),
     ),
+    "drill": Verb(done_by="ci.verbs.drill:drill", help="restore the newest backup beside, look at it, remove it again"),
     "images": Verb(
         done_by="ci.verbs.images:images",
         help="build the images that changed, and write down what the environment will run",
@@ -228,6 +229,7 @@ VERBS: dict[str, Verb] = {
     "restore": Verb(
         done_by="ci.verbs.restore:restore",
         help="bring an environment, or a lost part of it, back from a backup",
+        elsewhere="make backup writes how each thing is brought back",
         options=(
             Option(flag="--from", metavar="FOLDER", help="the backup (default: the newest one)"),
             Option(flag="--part", metavar="NAMES", help="database, lake, secrets, state, warehouse (default: all)"),

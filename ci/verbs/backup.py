@@ -7,10 +7,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from ci.backup import folders
+from ci.backup import folders, runbook
 from ci.backup.manifest import BackupError
 from ci.backup.taking import Places, take
 from ci.cli import Options, emit
+from ci.programs import declared
 from infra.environment import Environment
 from infra.units import format_size
 
@@ -18,6 +19,8 @@ from infra.units import format_size
 def backup(options: Options) -> int:
     """Take a backup. Raises LeandataError when the environment does not run, or when anything could not be read."""
     environment = Environment.current()
+    if environment.has("kubernetes"):
+        return _runbook(environment, options)
     started = time.monotonic()
     keep = _keep(options.keep, environment)
     to = Path(options.to).absolute() if options.to else folders.default_folder(environment)
@@ -56,6 +59,22 @@ def backup(options: Options) -> int:
     print(f"  {taken.linked} unchanged files of the lake shared with the backup before; {keep} backups are kept.")
     if taken.removed:
         print(f"  Removed: {', '.join(taken.removed)}")
+    return 0
+
+
+def _runbook(environment: Environment, options: Options) -> int:
+    programs = declared(environment.name, root=environment.root)
+    said = runbook.text(environment.name, programs)
+    folder = Path(options.to).absolute() if options.to else folders.default_folder(environment)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "RUNBOOK.md"
+    path.write_text(said, encoding="utf-8")
+    count = len(runbook.entries(programs))
+    if options.json:
+        emit({"runbook": str(path), "covered": count})
+    else:
+        print(f"{path}: how {count} things of {environment.name} that hold data are kept and brought back.")
+        print("Nothing was copied: AWS and Snowflake keep what the environment's file asks for.")
     return 0
 
 
