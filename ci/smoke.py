@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,19 +70,12 @@ def problem_of(environment: Environment, service: str) -> str:
 
 
 def ask(url: str) -> int:
-    """The status of the answer, without following where it leads. Raises OSError when there is none."""
+    """The status of the answer, without following where it leads: a login is not ours. Raises OSError without any."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (urllib.request.HTTPHandler(), urllib.request.HTTPSHandler()):
+        opener.add_handler(handler)
     try:
-        with urllib.request.build_opener(_Stay).open(url, timeout=_SECONDS) as answer:
+        with opener.open(url, timeout=_SECONDS) as answer:
             return int(answer.status)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code
     except http.client.HTTPException as error:
         raise OSError(str(error)) from error
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirection: where a login leads is not ours."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None

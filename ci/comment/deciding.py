@@ -96,7 +96,7 @@ def labels(
     request: Request, sections: Sequence[Section], there: Collection[str], files: Collection[str]
 ) -> list[Action]:
     """One label for the gravest outcome, one for data at risk, one for a change of what makes previews; ours only."""
-    found = [section.shown(request.commit).outcome for section in sections]
+    found: list[Outcome] = [section.shown(request.commit).outcome for section in sections]
     wanted = {f"{_LABELS}{_worst(found)}"} if found else set()
     risks = [risk for section in sections if section.preview for risk in section.preview.risks]
     wanted |= {f"{_LABELS}data-risk"} if any(risk.kind == "data" for risk in risks) else set()

@@ -97,13 +97,13 @@ def _preview(found: dict[str, Any]) -> Preview:
         ),
         stacks=tuple(_stack(one) for one in found["stacks"]),
         needs={name: tuple(needs) for name, needs in found["all_stacks"].items()},
-        risks=tuple(Risk(**{**one, "teams": tuple(one["teams"])}) for one in found["risks"]),
+        risks=tuple(Risk(**_with(one, teams=tuple(one["teams"]))) for one in found["risks"]),
         money=_money(found["money"]),
         live=Live(
             compared=live["compared"],
             why=live["why"],
             agreed=live["agreed"],
-            rows=tuple(LiveRow(**{**one, "properties": tuple(one["properties"])}) for one in live["rows"]),
+            rows=tuple(LiveRow(**_with(one, properties=tuple(one["properties"]))) for one in live["rows"]),
         ),
         notes=tuple(found["notes"]),
         fingerprint=found["fingerprint"],
@@ -112,18 +112,12 @@ def _preview(found: dict[str, Any]) -> Preview:
 
 
 def _stack(found: dict[str, Any]) -> StackChanges:
-    changes = tuple(
-        Change(
-            **{
-                **one,
-                "stack": found["stack"],
-                "properties": tuple(PropertyChange(**each) for each in one["properties"]),
-            }
-        )
-        for one in found["changes"]
-    )
+    changes: list[Change] = []
+    for one in found["changes"]:
+        properties = tuple(PropertyChange(**each) for each in one["properties"])
+        changes.append(Change(**_with(one, stack=found["stack"], properties=properties)))
     return StackChanges(
-        stack=found["stack"], reasons=tuple(found["reasons"]), changes=changes, same=found["counts"]["same"]
+        stack=found["stack"], reasons=tuple(found["reasons"]), changes=tuple(changes), same=found["counts"]["same"]
     )
 
 
@@ -138,3 +132,7 @@ def _money(found: dict[str, Any] | None) -> Money | None:
         not_priced=tuple(found["not_priced"]),
         origin=found["origin"],
     )
+
+
+def _with(found: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {**found, **more}

@@ -61,6 +61,7 @@ class Job:
 
     name: str
     minutes: int
+    runner: str = RUNNER
     steps: tuple[Step, ...]
     rights: tuple[Right, ...] = ()
     needs: tuple[str, ...] = ()

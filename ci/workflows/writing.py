@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ci.workflows.model import RUNNER, Job, Step, Workflow
+from ci.workflows.model import Job, Step, Workflow
 
 HEADER = "# Made by `make workflows` from ci/workflows: edit that, not this."
 _PLAIN = re.compile(r"[A-Za-z$./][^\n]*")
@@ -41,7 +41,7 @@ def _job(job: Job) -> Iterator[str]:
         yield f"needs: [{', '.join(job.needs)}]"
     if job.only:
         yield f"if: {_scalar(job.only)}"
-    yield f"runs-on: {RUNNER}"
+    yield f"runs-on: {job.runner}"
     yield f"timeout-minutes: {job.minutes}"
     if job.environment:
         yield from _mapping({"environment": {"name": job.environment}}, 0)
