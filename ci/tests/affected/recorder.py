@@ -1,0 +1,109 @@
+"""Records what programs of other trees declare, quickly: libraries are imported once, each tree has a fork of its own.
+
+Run as a program it answers lines of JSON: {"root": folder, "environment": name} -> {stack: what it declares} or an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import IO, Any
+
+from infra.environment import ROOT
+
+STATE = "/leandata-state"
+HERE = Path(__file__).resolve()
+
+
+class Recorder:
+    """One running recorder."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def graphs(self, root: Path, environment: str) -> dict[str, str] | None:
+        """A digest of what each stack declares, by name; None where the programs fail."""
+        given, answers = self._streams()
+        given.write(json.dumps({"root": str(root), "environment": environment}) + "\n")
+        given.flush()
+        answer: dict[str, Any] = json.loads(answers.readline())
+        if "error" in answer:
+            return None
+        return {
+            name: hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+            for name, found in answer.items()
+        }
+
+    def _streams(self) -> tuple[IO[str], IO[str]]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        return self._process.stdin, self._process.stdout
+
+
+@contextlib.contextmanager
+def recording() -> Generator[Recorder]:
+    """A recorder, ended afterwards."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
+    process = subprocess.Popen(
+        [sys.executable, str(HERE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/",
+        env={**own, "LEANDATA_STATE": STATE, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    try:
+        yield Recorder(process)
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            process.communicate(timeout=30)
+
+
+def _libraries() -> None:
+    """Import what programs need, and nothing of ours."""
+    ours = {str(ROOT), str(HERE.parent)}
+    sys.path[:] = [place for place in sys.path if place not in ours and not place.startswith(f"{ROOT}/s")]
+
+    with contextlib.suppress(ImportError):
+        pass
+    sys.path_importer_cache.clear()
+
+
+def _answer(request: dict[str, str]) -> None:
+    root = Path(request["root"])
+    os.environ["LEANDATA_ENV"] = request["environment"]
+    os.chdir(root)
+    sys.path[:0] = [str(place) for place in (root, root / "shared", *sorted((root / "services").glob("*")))]
+    out = os.fdopen(os.dup(1), "w")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            from ci import programs
+
+            found: dict[str, Any] = programs._all(request["environment"])
+    except BaseException as error:
+        found = {"error": f"{type(error).__name__}: {error}"}
+    out.write(json.dumps(found) + "\n")
+    out.flush()
+    os._exit(0)
+
+
+def main() -> None:
+    """Answer until nothing more is asked."""
+    for name in [name for name in sys.modules if name.split(".")[0] in ("ci", "infra", "leandata")]:
+        del sys.modules[name]
+    _libraries()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            _answer(json.loads(line))
+        os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    main()
