@@ -29,7 +29,7 @@ def services(question: Question, touched: dict[str, tuple[str, ...]]) -> dict[st
         folder = f"services/{name}/"
         own = [path for path in sorted(question.found.changed) if path.startswith(folder)]
         reasons = [f"{path} is its own" for path in own if not TESTS.search(path) and not _NOT_RUN.fullmatch(path)]
-        reasons += [f"its image: {reason}" for reason in touched.get(name, ()) if folder not in reason]
+        reasons += [f"its image: {reason}" for reason in touched.get(name, ()) if not reason.startswith(folder)]
         if reasons:
             found[name] = tuple(reasons)
     return found

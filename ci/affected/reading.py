@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ class Facts:
         )
 
 
+@functools.lru_cache(maxsize=4096)
 def read(source: bytes, *, path: str) -> Facts:
     """The facts of a file; none of one that Python cannot read (whatever reaches it is touched by it all the same)."""
     try:

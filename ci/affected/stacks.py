@@ -215,7 +215,10 @@ class Question:
         for path in sorted(self.found.changed):
             if path.endswith(".py") or path in LOCKS or _NOT_READ.fullmatch(path) or path.startswith(ENVIRONMENTS):
                 continue
-            if not naming(self.tree, readers, path, words={}):
+            # What lies in the folder of a service is named by that service's own program, where there is one.
+            service = "".join(path.split("/")[1:2])
+            words = {"service": service if f"services/{service}/deploy.py" in self.tree.paths else "-"}
+            if not naming(self.tree, readers, path, words=words):
                 found.append(Touch(reason=f"{path} is a file of which nothing is known", outputs=True))
         return tuple(found)
 

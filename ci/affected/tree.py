@@ -79,7 +79,8 @@ class Tree:
         facts = self.facts.get(path)
         if facts is None:
             return set()
-        dotted = [text for text in facts.texts if "." in text and is_module(text)]
+        runs = "-m" in facts.texts  # then a single word may be a module as well
+        dotted = [text for text in facts.texts if ("." in text or runs) and is_module(text)]
         found = {file for text in dotted for file in self.resolve(text)}
         mains = {f"{root}{text.replace('.', '/')}/__main__.py" for root in self.roots for text in dotted}
         return (found | (mains & self.paths)) - {path}

@@ -91,9 +91,9 @@ def _constants(tree: ast.Module) -> Iterator[ast.Constant]:
     aside = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     aside |= {id(inner) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for inner in ast.walk(node)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | str) and id(node) not in aside:
-            if node.lineno == node.end_lineno:
-                yield node
+        plain = isinstance(node, ast.Constant) and isinstance(node.value, int | str) and id(node) not in aside
+        if plain and node.lineno == node.end_lineno:
+            yield node
 
 
 def _other_text(text: str, chance: random.Random) -> str:

@@ -20,7 +20,7 @@ WHO = ("-c", "user.name=test", "-c", "user.email=test@example.invalid", "-c", "c
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tried:
-    """One edit in one environment: what differs (None: the programs fail), what was said, out of how many stacks."""
+    """One edit in one environment: what differs (None: the programs fail, or all are said), what was said, of how many."""
 
     edit: Edit
     environment: str
@@ -59,15 +59,17 @@ def tried(edits: Iterable[Edit], tree: Path, recorder: Recorder, environments: I
         git(tree, "commit", "-q", "--allow-empty", "-m", "edit")
         environment = asked[edit.number % len(asked)]
         question = Question(changes(tree, base))
-        said = frozenset(question.stacks(environment))
-        old, new = before[environment], recorder.graphs(tree, environment)
-        assert old is not None
-        differ = None if new is None else frozenset(n for n in {*old, *new} if old.get(n) != new.get(n))
-        yield Tried(
-            edit=edit, environment=environment, differ=differ, said=said, all_=len(question.all_stacks(environment))
-        )
+        said, every = frozenset(question.stacks(environment)), frozenset(question.all_stacks(environment))
+        # Where every stack is said to be affected none can be missed: the programs need not run.
+        differ = None if said == every else _differ(before[environment], recorder.graphs(tree, environment))
+        yield Tried(edit=edit, environment=environment, differ=differ, said=said, all_=len(every))
         git(tree, "reset", "-q", "--hard", base)
         git(tree, "clean", "-fdq")
+
+
+def _differ(old: dict[str, str] | None, new: dict[str, str] | None) -> frozenset[str] | None:
+    assert old is not None, "the programs of the base fail"
+    return None if new is None else frozenset(name for name in {*old, *new} if old.get(name) != new.get(name))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
+import importlib
 import json
 import os
 import subprocess
@@ -72,7 +73,7 @@ def _libraries() -> None:
     sys.path_importer_cache.clear()
 
 
-def _answer(request: dict[str, str]) -> None:
+def _answer(request: dict[str, str], *, tell: int) -> None:
     root = Path(request["root"])
     os.environ["LEANDATA_ENV"] = request["environment"]
     os.chdir(root)
@@ -83,10 +84,13 @@ def _answer(request: dict[str, str]) -> None:
             from ci import programs
 
             found: dict[str, Any] = programs._all(request["environment"])
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever is wrong with a program, it fails
         found = {"error": f"{type(error).__name__}: {error}"}
     out.write(json.dumps(found) + "\n")
     out.flush()
+    ours = ("ci", "infra", "services", "leandata", "__main__", "__mp_main__")
+    with os.fdopen(tell, "w") as telling:
+        telling.write(" ".join(name for name in list(sys.modules) if name.split(".")[0] not in ours))
     os._exit(0)
 
 
@@ -98,11 +102,24 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
+    warm = False
     for line in sys.stdin:
+        reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
-            _answer(json.loads(line))
+            _answer(json.loads(line), tell=writing)
+        os.close(writing)
+        with os.fdopen(reading) as told:
+            used = told.read().split()
         os.waitpid(child, 0)
+        if not warm:
+            # Providers import their modules when they are used: the next forks find them here.
+            for name in used:
+                with contextlib.suppress(Exception):
+                    importlib.import_module(name)
+            gc.collect()
+            gc.freeze()
+        warm = True
 
 
 if __name__ == "__main__":

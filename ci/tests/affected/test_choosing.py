@@ -1,0 +1,127 @@
+"""Which tests a change can affect: what they import, ask for, name, run and look through; what is unknown is all."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+
+import pytest
+
+from ci.affected.changes import Changes
+from ci.affected.choosing import Choosing, choose
+from ci.affected.tree import Tree
+from ci.tests.affected.test_stacks import WHOLE
+from ci.verbs import test as testing
+
+
+@functools.cache
+def tree() -> Tree:
+    return Tree.of(WHOLE)
+
+
+def changed(*paths: str, **more: frozenset[str]) -> Changes:
+    return dataclasses.replace(WHOLE, changed=frozenset(paths), **more)
+
+
+@functools.cache
+def files(path: str) -> frozenset[str]:
+    return frozenset(choose(changed(path), tree=tree()).files)
+
+
+EVERY = frozenset(Choosing(WHOLE, tree=tree()).tests())
+
+
+def test_the_tests_are_those_that_pytest_collects() -> None:
+    assert "shared/tests/test_lake.py" in EVERY
+    assert "services/api/tests/test_api.py" in EVERY
+    assert not any(path.startswith("ci/cluster_test/") for path in EVERY), "they are no testpath"
+    assert not any(path.endswith(("/conftest.py", "/graphs.py")) for path in EVERY)
+
+
+@pytest.mark.parametrize("test", sorted(EVERY)[::12])
+def test_a_changed_test_is_run(test: str) -> None:
+    assert test in files(test)
+
+
+@pytest.mark.parametrize(
+    ("path", "run", "not_run"),
+    [
+        ("services/api/serving/app.py", "services/api/tests/test_api.py", "services/dask/tests/test_features.py"),
+        ("services/dask/tasks/features.py", "services/dask/tests/test_features.py", "services/api/tests/test_api.py"),
+        ("services/airflow/pipelines/dbt/models/sources.yml", "services/airflow/tests/test_models.py", "services/dask/tests/test_features.py"),
+        ("services/airflow/pipelines/dags/transform.py", "services/airflow/tests/test_dags_loaded.py", "services/api/tests/test_api.py"),
+        ("shared/leandata/lake.py", "shared/tests/test_lake.py", "shared/tests/test_clock.py"),
+        ("infra/tests/components/aws/conftest.py", "infra/tests/components/aws/test_keys.py", "infra/tests/parts/test_aws.py"),
+        ("infra/tests/snapshots/prod.txt", "infra/tests/test_snapshots.py", "shared/tests/test_clock.py"),
+        ("infra/standins/shop/cdnow.csv", "infra/tests/standins/test_shop.py", "shared/tests/test_clock.py"),
+        ("infra/environments/prod.toml", "infra/tests/test_environment.py", "shared/tests/test_clock.py"),
+        ("infra/components/machine/mail.py", "infra/tests/test_snapshots.py", "shared/tests/test_clock.py"),
+        ("infra/policy/iam.py", "infra/tests/policy/test_rights.py", "shared/tests/test_clock.py"),
+        ("ci/cli.py", "ci/tests/test_command_line.py", "shared/tests/test_clock.py"),
+        ("ci/owners/teams.py", "ci/tests/owners/test_teams.py", "infra/tests/test_units.py"),
+        ("owners.toml", "ci/tests/owners/test_teams.py", "infra/tests/test_units.py"),
+        ("README.md", "ci/tests/test_documents.py", "infra/tests/test_units.py"),
+        ("docs/cloud.md", "ci/tests/test_documents.py", "infra/tests/e2e/test_platform.py"),
+        ("Makefile", "infra/tests/e2e/test_platform.py", "infra/tests/test_units.py"),
+    ],
+)  # fmt: skip
+def test_what_a_test_is_made_of_runs_it_and_nothing_else_does(path: str, run: str, not_run: str) -> None:
+    assert {run, not_run} <= EVERY
+    assert run in files(path)
+    assert not_run not in files(path)
+
+
+@pytest.mark.parametrize("path", ["services/api/serving/app.py", "infra/units.py", "ci/programs.py", "Makefile"])
+def test_the_whole_platform_is_tested_for_whatever_it_is_made_of(path: str) -> None:
+    assert "infra/tests/e2e/test_platform.py" in files(path)
+
+
+@pytest.mark.parametrize("path", ["uv.lock", "pyproject.toml", "conftest.py"])
+def test_what_every_test_stands_on_runs_all(path: str) -> None:
+    assert files(path) == EVERY
+
+
+def test_a_file_that_nobody_names_runs_all_and_says_why() -> None:
+    found = choose(changed("strange.bin", after=WHOLE.after | {"strange.bin"}), tree=tree())
+    assert frozenset(found.files) == EVERY
+    assert found.why_all == "strange.bin is a file that nobody names"
+
+
+def test_a_new_name_that_can_be_imported_runs_all() -> None:
+    found = choose(changed("yaml.py", after=WHOLE.after | {"yaml.py"}), tree=tree())
+    assert found.why_all == "the module yaml came or went: it may hide a library"
+
+
+def test_a_deleted_test_is_not_run() -> None:
+    gone = "shared/tests/test_clock.py"
+    found = choose(changed(gone, after=WHOLE.after - {gone}), tree=tree())
+    assert gone not in found.files
+    assert found.all_ == len(EVERY) - 1
+
+
+def test_without_a_change_nothing_is_run() -> None:
+    found = choose(changed(), tree=tree())
+    assert (dict(found.files), found.all_) == ({}, len(EVERY))
+
+
+def test_every_file_that_is_run_has_its_reason() -> None:
+    found = choose(changed("shared/leandata/clock.py"), tree=tree())
+    assert found.files["shared/tests/test_clock.py"] == "shared/tests/test_clock.py -> shared/leandata/clock.py"
+    assert all(found.files.values())
+    assert 0 < len(found.files) < len(EVERY)
+
+
+def test_shared_fixtures_count_for_those_that_ask_for_them() -> None:
+    asked = Choosing(changed(), tree=tree())
+    assert "infra/testing/fixtures.py" in asked._starts("services/airflow/tests/test_pipelines.py")
+    assert "infra/testing/fixtures.py" not in asked._starts("shared/tests/test_clock.py")
+    assert files("infra/testing/fixtures.py") == EVERY, "every run of pytest loads it"
+
+
+def test_the_verb_prints_how_many_of_how_many(capsys: pytest.CaptureFixture[str]) -> None:
+    options = argparse.Namespace(service="api", fast=True, changed=True, base="HEAD", dry=True)
+    assert testing.test(options) == 0
+    said = capsys.readouterr().out
+    assert "files differ from" in said
+    assert " test files can be\naffected" in said
