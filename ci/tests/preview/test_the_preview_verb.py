@@ -12,7 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from ci.preview.document import SCHEMA, document, text
+from ci.preview.document import SCHEMA, text
 from ci.preview.graphs import Cache
 from ci.preview.making import Given, Made, failed, given, make, only
 from ci.preview.markdown import markdown
@@ -249,7 +249,7 @@ def test_this_repository_says_who_signs_what_it_costs_and_what_its_services_may(
 
 def test_a_preview_that_failed_is_whole(tmp_path: Path) -> None:
     made = failed("prod", COMMITS, "x")
-    jsonschema.validate(document(made.preview), json.loads(SCHEMA.read_text()))
+    jsonschema.validate(json.loads(text(made.preview)), json.loads(SCHEMA.read_text()))
     store = Cache(folder=tmp_path, packages="")
     with pytest.raises(LeandataError, match="there is no commit 'mars' here"):
         make(Repository(root=ROOT), ["local"], base="mars", given=given(ROOT), store=store)
