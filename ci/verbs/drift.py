@@ -54,7 +54,8 @@ def _reverted(environment: Environment, found: Sequence[StackDrift]) -> int:
             raise LeandataError("reverting needs a typed confirmation", hint="Run it in a terminal, or set CI=true")
         if input(f"Type {environment.name} to deploy {', '.join(differing)}: ").strip() != environment.name:
             raise LeandataError("not confirmed; nothing was changed")
-    return deploy(parser().parse_args(["deploy", "--env", environment.name, "--stack", ",".join(differing)]))
+    asked = ["deploy", "--env", environment.name, "--stack", ",".join(differing), "--yes"]
+    return deploy(parser().parse_args(asked))
 
 
 def _issues(file: str) -> list[Issue]:
