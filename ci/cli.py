@@ -43,7 +43,6 @@ class Verb:
 _BASE = Option(flag="--base", metavar="COMMIT", help="compare with this (default: where the branch left main)")
 _STACK = Option(flag="--stack", metavar="NAMES", help="only these stacks, separated by commas (default: all)")
 _SERVICE = Option(flag="--service", metavar="NAME", help="only this process or service (default: all)")
-_BASE = Option(flag="--base", metavar="COMMIT", help="against where HEAD left it (default: the main branch)")
 VERBS: dict[str, Verb] = {
     "access": Verb(
         done_by="ci.verbs.access:access",
