@@ -16,6 +16,7 @@ from infra.provider.servicer import KINDS
 
 _TABLE = Path(__file__).with_name("replacing.toml")
 _OF_ALL_OBJECTS = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
+_NAMES = ("name", "bucket", "identifier")  # what a thing is called where it lies; given, and not made up
 _BRACKETS = re.compile(r"\[.*?\]")
 
 
@@ -104,7 +105,11 @@ def deletes_first(before: Resource, after: Resource) -> bool:
     if after.deletes_first or after.type.startswith("machine:"):
         return True
     same = identity(after)
-    return bool(same) and same == identity(before)
+    if same and same == identity(before):
+        return True
+    found = row(after.type)
+    fixed = [key for key in _NAMES if found and key in found.replaces and after.properties.get(key)]
+    return any(after.properties[key] == before.properties.get(key) for key in fixed)
 
 
 def _within(path: str, start: str) -> bool:

@@ -37,16 +37,6 @@ RISKY, HARMLESS = rows("risky.toml", "edit"), rows("harmless.toml", "edit")
 BY_HAND = rows("risky.toml", "graph")
 
 
-# Written and not yet seen to pass: a row leaves this set when its stack's edits have been run. Nothing else may be here.
-NOT_YET_RUN = frozenset({"prod/api", "prod/cluster", "prod/dash", "prod/database", "prod/warehouse"})
-
-
-def cases(found: list[dict[str, Any]], *, pending: frozenset[str]) -> list[Any]:
-    """The rows as parameters; those of stacks that are pending may fail."""
-    mark = pytest.mark.xfail(reason="not yet run", strict=False)
-    return [pytest.param(one, id=name_of(one), marks=[mark] if one["at"] in pending else []) for one in found]
-
-
 def name_of(row: Mapping[str, Any]) -> str:
     kind = row.get("flags", "").split(" ")[0]
     return f"{kind}: {row['id']}" if kind else str(row["id"])
@@ -140,14 +130,14 @@ def found(risks: tuple[Risk, ...]) -> set[str]:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("row", cases(RISKY, pending=NOT_YET_RUN))
+@pytest.mark.parametrize("row", RISKY, ids=name_of)
 def test_a_risky_edit_is_flagged_at_its_resource(runs: Runs, row: dict[str, Any]) -> None:
     _, risks = runs.previewed(row)
     assert row["flags"] in found(risks)
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("row", cases(HARMLESS, pending=frozenset(one["at"] for one in HARMLESS)))
+@pytest.mark.parametrize("row", HARMLESS, ids=name_of)
 def test_a_harmless_edit_is_not_flagged(runs: Runs, row: dict[str, Any]) -> None:
     changes, risks = runs.previewed(row)
     assert found(risks) == set()
@@ -156,7 +146,7 @@ def test_a_harmless_edit_is_not_flagged(runs: Runs, row: dict[str, Any]) -> None
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("row", cases(BY_HAND, pending=frozenset()))
+@pytest.mark.parametrize("row", BY_HAND, ids=name_of)
 def test_a_risky_change_of_the_declared_graph_is_flagged(runs: Runs, row: dict[str, Any]) -> None:
     environment, stack = row["at"].split("/")
     head = copy.deepcopy(runs.base[environment])
