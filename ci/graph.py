@@ -135,7 +135,7 @@ def _components(root: Path, file: Path, substrates: Mapping[str, str]) -> Iterat
 @functools.cache
 def _parts(file: Path, changed: int) -> tuple[str, ...]:
     """The parts that a file asks `implementation` for."""
-    calls = [node for node in ast.walk(_parsed(file, changed)) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(_readable(file, changed)) if isinstance(node, ast.Call)]
     asked = [node for node in calls if isinstance(node.func, ast.Attribute) and node.func.attr == "implementation"]
     return tuple(str(one.value) for node in asked for one in node.args if isinstance(one, ast.Constant))
 
@@ -162,13 +162,21 @@ def _names(file: Path) -> tuple[str, ...]:
 def _imports(file: Path, changed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     modules: list[str] = []
     names: list[str] = []
-    for node in ast.walk(_parsed(file, changed)):
+    for node in ast.walk(_readable(file, changed)):
         if isinstance(node, ast.ImportFrom):
             modules.append(node.module or "")
             names += [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             modules += [alias.name for alias in node.names]
     return tuple(modules), tuple(names)
+
+
+def _readable(path: Path, changed: int) -> ast.Module:
+    """The file's syntax tree; an empty one where Python cannot read it: whoever runs it is told so."""
+    try:
+        return _parsed(path, changed)
+    except SyntaxError:
+        return ast.Module(body=[], type_ignores=[])
 
 
 @functools.cache

@@ -350,7 +350,9 @@ def test_an_interrupt_leaves_no_checkout_and_no_process(small: Small, number: in
     small.git("commit", "-q", "-m", "slow")
     small.git("commit", "-q", "--allow-empty", "-m", "x")
     code = (
+        "import signal\n"
         "from pathlib import Path\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests may ignore it\n"
         "from ci.tests.preview.test_base_and_head import asked_for\n"
         f"asked_for(Path({str(small.root)!r}), Path({str(small.store.folder)!r}))\n"
     )
