@@ -103,11 +103,11 @@ class Engine:
         """The stack's state as the engine keeps it; empty when it was never deployed. Raises LeandataError."""
         try:
             state = json.loads(self.checkpoint(stack).read_text(encoding="utf-8"))
+            return dict(state.get("checkpoint", {}).get("latest") or {})
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except (ValueError, AttributeError, TypeError) as error:
             raise LeandataError(f"the state of {stack} is damaged", where=str(self.checkpoint(stack))) from error
-        return state.get("checkpoint", {}).get("latest") or {}
 
     @contextmanager
     def opened(self, info: StackInfo) -> Generator[OpenStack]:

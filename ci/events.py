@@ -12,7 +12,7 @@ from typing import Any
 
 _QUIET = frozenset({"same", "refresh", "read", "discard"})
 _SHOWN = frozenset({"create", "update", "delete", "replace"})
-_SECRET = re.compile(r"\{&\{.*?\}\}")
+_SECRET = re.compile(r"\{&\{.*?\}\}", re.DOTALL)
 _NOISE = ("update failed", "preview failed", "destroy failed", "resource", "failed with an unhandled exception")
 
 
@@ -75,7 +75,8 @@ class Log:
 
 def condense(message: str, *, urn: str) -> str:
     """An engine error as one line that names its resource; "" for one that only repeats others."""
-    text = " ".join(_SECRET.sub("[secret]", re.sub(r"<\{%[^%]*%\}>", "", message)).split())
+    message = _SECRET.sub("[secret]", re.sub(r"<\{%[^%]*%\}>", "", message))
+    text = " ".join(message.split())
     text = re.sub(r"^(error: )+", "", text)
     text = re.sub(r"^.*?rpc error: code = \w+ desc = ", "", text)
     text = re.sub(r"^(\d+ error occurred: )?\* ", "", text)

@@ -47,16 +47,16 @@ def describe(text: str, *, what: str) -> str:
     """Who holds the lock, from what they wrote into it."""
     try:
         holder = json.loads(text)
-    except ValueError:
+        by = f"pid {holder['pid']} ({holder['user']}@{holder['host']})"
+        return f"{what} is being deployed since {holder['since']} by {by}"
+    except (ValueError, KeyError, TypeError):
         return f"{what} is being deployed by another process"
-    by = f"pid {holder['pid']} ({holder['user']}@{holder['host']})"
-    return f"{what} is being deployed since {holder['since']} by {by}"
 
 
 def _written(path: Path) -> str:
     """What the holder wrote; who has only just locked the file is given a moment to write it."""
     for _ in range(50):
-        if text := path.read_text(encoding="utf-8"):
+        if text := path.read_text(encoding="utf-8", errors="replace"):
             return text
         time.sleep(0.01)
     return ""

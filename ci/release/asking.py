@@ -51,5 +51,9 @@ def ask(question: str) -> None:
     """Go on only after a typed y. Raises LeandataError when it is not given, or cannot be."""
     if not sys.stdin.isatty():
         raise LeandataError("this deployment needs a typed y", hint="Run it in a terminal, or give YES=yes")
-    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
         raise LeandataError("not confirmed; nothing was changed")

@@ -28,7 +28,14 @@ def uncommitted(root: Path) -> tuple[str, ...]:
         text = _git(root, "status", "--porcelain", "--untracked-files=all", "-z", failed="git gives no status")
     except LeandataError:
         return ()
-    return tuple(sorted(line[3:] for line in text.split("\0") if line[2:3] == " "))
+    entries, names = iter(text.split("\0")), set[str]()
+    for entry in entries:
+        if not entry:
+            continue
+        names.add(entry[3:])
+        if "R" in entry[:2] or "C" in entry[:2]:
+            names.add(next(entries))  # a file that was moved is followed by the name that it had
+    return tuple(sorted(names))
 
 
 def contains(root: Path, released: str, change: str) -> bool:

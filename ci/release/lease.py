@@ -57,8 +57,11 @@ class Holder:
         """Raises LeandataError for what no holder wrote."""
         try:
             found: dict[str, Any] = json.loads(text)
-            return cls(**found)
-        except (ValueError, TypeError) as error:
+            holder = cls(**found)
+            for moment in (holder.since, holder.until):
+                datetime.fromtimestamp(moment, UTC)
+            return holder
+        except (ValueError, TypeError, OverflowError, OSError) as error:
             hint = "Look who deploys; remove the object when nobody does"
             raise LeandataError("the lock of deployments is damaged", where=KEY, hint=hint) from error
 
