@@ -78,7 +78,7 @@ def condense(message: str, *, urn: str) -> str:
     message = _SECRET.sub("[secret]", re.sub(r"<\{%[^%]*%\}>", "", message))
     text = " ".join(message.split())
     text = re.sub(r"^(error: )+", "", text)
-    text = re.sub(r"^.*?rpc error: code = \w+ desc = ", "", text)
+    text = re.sub(r"^.*rpc error: code = \w+ desc = ", "", text)
     text = re.sub(r"^(\d+ error occurred: )?\* ", "", text)
     text = re.sub(r"^resource partially created but read failed.*?: ", "", text)
     name = "" if "::pulumi:pulumi:Stack::" in urn else urn.rpartition("::")[2]
