@@ -50,11 +50,16 @@ def in_waves(
     runs: list[StackRun] = []
     for wave in waves(stacks, canary):
         if any(run.state != "done" for run in runs):
-            runs += [StackRun(info=info, state="skipped") for info in wave.values()]
+            skipped = [StackRun(info=info, state="skipped") for _, info in sorted(wave.items())]
+            for run in skipped:
+                watcher.expect(run)
+                watcher.changed(run)
+            runs += skipped
             continue
         done = run_all(engine, wave, act=act, watcher=watcher)
         runs += done
         mine = next((run for run in done if run.info.name == canary and run.state == "done"), None)
         if mine is not None and (said := looked(engine.environment, canary)):
             mine.state, mine.problems = "failed", [f"deployed first, and it is not well: {said}"]
+            watcher.changed(mine)
     return sorted(runs, key=lambda run: run.info.name)
