@@ -49,10 +49,14 @@ def seal(data: bytes, *, recipient: str) -> bytes:
     """`data` for the recipient's eyes only. Raises BackupError for a recipient that is no public key."""
     theirs = _public(recipient)
     once = X25519PrivateKey.generate()
+    try:
+        secret = once.exchange(theirs)
+    except ValueError:  # a point of low order: the secret would be known to all
+        raise _no_recipient(recipient) from None
     mine = once.public_key().public_bytes_raw()
     head = MAGIC + mine
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    key = _shared(once.exchange(theirs), mine + theirs.public_bytes_raw())
+    key = _shared(secret, mine + theirs.public_bytes_raw())
     return head + nonce + AESGCM(key).encrypt(nonce, data, head)
 
 
@@ -89,22 +93,27 @@ def pack(folder: Path, *, wanted: Callable[[str], bool] = lambda _: True) -> byt
 
 def unpack(data: bytes, folder: Path) -> list[str]:
     """Put what `pack` took back under `folder`, each file whole or not at all; their names. Raises BackupError."""
-    names: list[str] = []
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        for member in archive:
-            if not member.isfile() or Path(member.name).is_absolute() or ".." in Path(member.name).parts:
-                raise BackupError(f"the archive holds {member.name!r}, which is no plain file in it")
-            source = archive.extractfile(member)
-            assert source is not None
-            path = folder / member.name
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            scratch = path.with_name(f"{path.name}.restored")
-            scratch.touch(mode=0o600)
-            scratch.chmod(member.mode & 0o777)
-            scratch.write_bytes(source.read())
-            scratch.replace(path)
-            names.append(member.name)
-    return names
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            return [_put(archive, member, folder) for member in archive]
+    except tarfile.TarError:
+        raise BackupError("the archive is damaged") from None
+
+
+def _put(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> str:
+    if not member.isfile() or Path(member.name).is_absolute() or ".." in Path(member.name).parts:
+        raise BackupError(f"the archive holds {member.name!r}, which is no plain file in it")
+    source = archive.extractfile(member)
+    assert source is not None
+    path = folder / member.name
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = path.with_name(f"{path.name}.restored")
+    scratch.unlink(missing_ok=True)
+    scratch.touch(mode=0o600)
+    scratch.write_bytes(source.read())
+    scratch.chmod(member.mode & 0o777)  # last: a file may be read-only
+    scratch.replace(path)
+    return member.name
 
 
 def _private(path: Path) -> X25519PrivateKey:
@@ -124,8 +133,12 @@ def _public(recipient: str) -> X25519PublicKey:
             raise ValueError(recipient)
         return X25519PublicKey.from_public_bytes(raw)
     except ValueError:
-        hint = f"It is {_SCHEME} and 32 bytes in base64"
-        raise BackupError(f"the recipient of backups is no public key: {recipient[:60]!r}", hint=hint) from None
+        raise _no_recipient(recipient) from None
+
+
+def _no_recipient(recipient: str) -> BackupError:
+    hint = f"It is {_SCHEME} and 32 bytes in base64"
+    return BackupError(f"the recipient of backups is no public key: {recipient[:60]!r}", hint=hint)
 
 
 def _shared(secret: bytes, salt: bytes) -> bytes:
