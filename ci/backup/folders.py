@@ -26,9 +26,9 @@ def begin(place: Path, *, now: datetime) -> Path:
     """A new folder for a backup; it is called .partial until it is whole."""
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    names = [stamp, *(f"{stamp}-{number}" for number in range(2, 100))]
-    free = next(name for name in names if not (place / name).exists() and not (place / f"{name}{_PARTIAL}").exists())
-    folder = place / f"{free}{_PARTIAL}"
+    there = [_order(path.name.removesuffix(_PARTIAL))[1] for path in place.glob(f"{stamp}*") if _ours(path)]
+    number = max(there, default=0) + 1  # after the last one: the number of a removed one would make it an old backup
+    folder = place / f"{stamp}{f'-{number}' if number > 1 else ''}{_PARTIAL}"
     folder.mkdir(mode=0o700)
     return folder
 
@@ -41,7 +41,8 @@ def finish(folder: Path) -> Path:
 def backups(place: Path) -> list[Path]:
     """The whole backups in `place`, oldest first."""
     found = place.iterdir() if place.is_dir() else ()
-    return sorted(path for path in found if _STAMP.fullmatch(path.name) and path.is_dir())
+    whole = [path for path in found if _STAMP.fullmatch(path.name) and path.is_dir()]
+    return sorted(whole, key=lambda path: _order(path.name))
 
 
 def newest(place: Path) -> Path:
@@ -55,7 +56,7 @@ def newest(place: Path) -> Path:
 def prune(place: Path, *, keep: int) -> list[str]:
     """Remove all but the `keep` newest backups, and what interrupted ones left; the names of what was removed."""
     old = backups(place)[:-keep]
-    left = [path for path in sorted(place.glob(f"*{_PARTIAL}")) if _STAMP.fullmatch(path.name.removesuffix(_PARTIAL))]
+    left = [path for path in sorted(place.glob(f"*{_PARTIAL}")) if _ours(path)]
     for path in [*old, *left]:
         shutil.rmtree(path)
     return [path.name for path in [*old, *left]]
@@ -81,3 +82,13 @@ def recipient(environment: Environment, environ: Mapping[str, str]) -> tuple[str
         made,
         f"A pair of keys was made. Without {path} nobody can open the secrets in backups: keep a copy elsewhere.",
     )
+
+
+def _ours(path: Path) -> bool:
+    return bool(_STAMP.fullmatch(path.name.removesuffix(_PARTIAL)))
+
+
+def _order(name: str) -> tuple[str, int]:
+    """The moment, and which backup of that second it is, from 1."""
+    stamp, _, number = name.partition("-")
+    return stamp, int(number or 1)

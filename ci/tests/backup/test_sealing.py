@@ -177,7 +177,7 @@ def test_a_key_that_is_lost_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_whether_it_is_a_sealed_file_is_said_before_any_key_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(BackupError, match="^this is no sealed file$"):
+    with pytest.raises(BackupError, match=r"^this is no sealed file$"):
         unseal(b"plain text", key_file=tmp_path / "none")
 
 
