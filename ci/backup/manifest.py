@@ -92,9 +92,12 @@ class Manifest:
         found = _parsed(data, path)
         if found.get("format") != FORMAT:
             raise BackupError("this is no backup of a leandata environment", where=str(path))
-        if not isinstance(found.get("version"), int) or found["version"] > VERSION:
+        version = found.get("version")
+        if type(version) is not int or version < 1:
+            raise BackupError("the manifest is damaged", where=str(path), hint=_ANOTHER)
+        if version > VERSION:
             hint = "Restore it with the version of the code that made it, or a newer one"
-            raise BackupError(f"the backup has version {found.get('version')}, newer than {VERSION}", hint=hint)
+            raise BackupError(f"the backup has version {version}, newer than {VERSION}", hint=hint)
         if hashlib.sha256(data).hexdigest() != expected:
             raise BackupError("the manifest is damaged: its checksum differs", where=str(path), hint=_ANOTHER)
         if found.get("environment") != environment:
