@@ -79,6 +79,8 @@ def _run(environment: Environment, throwaway: dict[str, str], *arguments: str) -
         answer: dict[str, Any] = json.loads(result.stdout)
     except ValueError:
         return {}
+    if not isinstance(answer, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return {}
     return answer if result.returncode == 0 or arguments[0] == "restore" else {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -60,7 +61,10 @@ def confirm(environment: Environment, there: list[str]) -> None:
     what = f"{environment.state} holds {', '.join(there)} already"
     if not sys.stdin.isatty():
         raise LeandataError(what, hint="Run it in a terminal and confirm it, or set CI=true")
-    if input(f"{what}. Type the environment's name to replace it: ").strip() != environment.name:
+    typed = ""
+    with contextlib.suppress(EOFError):
+        typed = input(f"{what}. Type the environment's name to replace it: ").strip()
+    if typed != environment.name:
         raise LeandataError("not confirmed; nothing was changed")
 
 
@@ -73,11 +77,12 @@ def deploy(environment: Environment, *, quiet: bool) -> dict[str, Any]:
     result = subprocess.run(
         command, cwd=environment.root, env={**os.environ, **own}, capture_output=True, text=True, check=False
     )
-    try:
-        answer: dict[str, Any] = json.loads(result.stdout)
-    except ValueError:
+    answer: dict[str, Any] | None = None
+    with contextlib.suppress(ValueError):
+        answer = json.loads(result.stdout)
+    if not isinstance(answer, dict):
         said = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise BackupError(f"the deployment after the restore failed: {said}") from None
+        raise BackupError(f"the deployment after the restore failed: {said}")
     return {"ok": False, **answer}
 
 
