@@ -16,10 +16,13 @@ from ci.programs import HIDDEN
 _LONGEST = 300
 _SHORTEST_SECRET = 8
 _KEY = r"(?:pass(?:word|wd|phrase)?|secret|token|credential|private[_-]?key|api[_-]?key|access[_-]?key|fernet[_-]?key)"
-_ASSIGNED = re.compile(rf"(?i)([\w.-]*{_KEY}[\w.-]*[\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;}}]+)")
-_IN_ADDRESS = re.compile(r"(\w+://[^\s:/@]+:)[^\s@/]+(@)")
+_ASSIGNED = re.compile(
+    rf"(?i)([\w.-]*{_KEY}[\w.-]*[\"']?\s*[:=]\s*)(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s,;}}]+)"
+)
+_IN_ADDRESS = re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+(@)")
 _PEM = re.compile(r"-----BEGIN [A-Z ]*(?:PRIVATE KEY|CERTIFICATE)-----.*?(?:-----END [A-Z ]*-----|\Z)", re.DOTALL)
 _NAMED = re.compile(rf"(?i)(^|[._\[-])[\w-]*{_KEY}[\w-]*$")
+_PLACE = re.compile(r"(\[\d+\])+$")
 _A_PATH = re.compile(r"(?i)(_|-)?(file|path|files)$")
 
 
@@ -48,8 +51,10 @@ class Hider:
 
     def pair(self, before: Any, after: Any, *, property: str = "") -> tuple[str, str]:  # noqa: A002 - as the model has it
         """Two values of a property as one line each, of at most 300 characters."""
-        one, other = _as_text(before), _as_text(after)
-        if _NAMED.search(property) and not _A_PATH.search(property):
+        raw = _as_text(before), _as_text(after)
+        one, other = self.text(raw[0]), self.text(raw[1])  # before lines are taken apart: a key is known by its first
+        named = _PLACE.sub("", property)
+        if (_NAMED.search(named) and not _A_PATH.search(named)) or (one == other and raw[0] != raw[1]):
             return HIDDEN, HIDDEN
         if "\n" in one or "\n" in other:
             one, other = _lines(one, other)

@@ -11,6 +11,7 @@ from ci.drift.model import SORTS, Difference, StackDrift, exit_code
 
 _LONGEST = 60_000
 _LEFT_FOR_THE_END = 200
+_LONGEST_ERROR = 20_000
 
 
 def summary(stacks: Sequence[StackDrift]) -> str:
@@ -63,7 +64,7 @@ def markdown(environment: str, stack: StackDrift) -> str:
     """One stack's drift as Markdown of at most 60,000 characters, the dangerous first. Values cannot be markup."""
     head = [f"### Drift of {environment}, stack {stack.stack}", ""]
     if stack.error:
-        return "\n".join([*head, f"It could not be looked at: {cell(stack.error)}", ""])
+        return "\n".join([*head, f"It could not be looked at: {cell(stack.error[:_LONGEST_ERROR])}", ""])
     counts = ", ".join(f"{len(stack.of(sort))} {sort}" for sort in SORTS if stack.of(sort)) or "no differences"
     head += [f"{stack.looked_at} resources: {counts}.", ""]
     rows = [
