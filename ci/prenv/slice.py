@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ci.programs import Program, Resource
@@ -50,7 +50,7 @@ class Slice:
     @property
     def tags(self) -> dict[str, str]:
         """What every resource carries, where its kind can: the sweeper needs nothing else."""
-        return {"leandata.io/pr": str(self.number), "leandata.io/until": f"{self.until:%Y-%m-%dT%H%MZ}"}
+        return {"leandata.io/pr": str(self.number), "leandata.io/until": f"{self.until.astimezone(UTC):%Y-%m-%dT%H%MZ}"}
 
 
 def sliced(programs: Mapping[str, Program], part: Slice) -> dict[str, Program]:
@@ -99,11 +99,8 @@ def _names(resources: list[Resource], part: Slice) -> dict[str, str]:
 
 def _marked(name: str, part: Slice) -> str:
     """`leandata-dev-api` is `pr-7-api`, and `leandata-dev/api/key` is `pr-7/api/key`: short, as names have limits."""
-    return (
-        re.sub(r"^leandata(-[a-z]+(?=[-/]))?(?=[-/])", part.name, name)
-        if name.startswith("leandata")
-        else f"{part.name}-{name}"
-    )
+    made, ours = re.subn(r"^leandata(-[a-z]+(?=[-/]))?(?=[-/])", part.name, name)
+    return made if ours else f"{part.name}-{name}"
 
 
 def _renamed(one: Resource, stack: str, names: Mapping[str, str], part: Slice) -> Resource:

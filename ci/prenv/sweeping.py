@@ -38,8 +38,15 @@ def load(file: Path) -> list[Tagged]:
         read = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(read, list):
             raise ValueError("no list")
-        return [Tagged(kind=str(one["kind"]), name=str(one["name"]), tags={**one["tags"]}) for one in read]
-    except (ValueError, KeyError, TypeError) as error:
+        return [
+            Tagged(
+                kind=str(one["kind"]),
+                name=str(one["name"]),
+                tags={key: str(value) for key, value in one["tags"].items()},
+            )
+            for one in read
+        ]
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
         raise LeandataError("what is tagged cannot be read", where=str(file)) from error
 
 

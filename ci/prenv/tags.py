@@ -41,7 +41,7 @@ class Tag:
                 number=int(read["number"]), commit=str(read["commit"]), port_base=int(read["port_base"]),
                 until=until if until.tzinfo else until.replace(tzinfo=UTC),
             )  # fmt: skip
-        except (ValueError, KeyError, TypeError) as error:
+        except (ArithmeticError, ValueError, KeyError, TypeError) as error:
             raise LeandataError(
                 "the tag cannot be read", where=place, hint="Write it again, or remove its folder"
             ) from error
@@ -49,9 +49,10 @@ class Tag:
 
 def number(text: str) -> int:
     """The number of a pull request. Raises LeandataError for what is none."""
-    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) <= _LARGEST:
+    digits = text.lstrip("0") if text.isascii() and text.isdecimal() else ""
+    if len(digits) > len(str(_LARGEST)) or not 0 < int(digits or 0) <= _LARGEST:
         raise LeandataError(f"{text!r} is no pull request", hint="N is its number, such as N=7")
-    return int(text)
+    return int(digits)
 
 
 def folder(beside: Path, found: int) -> Path:
@@ -62,7 +63,7 @@ def folder(beside: Path, found: int) -> Path:
 def read_all(beside: Path) -> list[Tag]:
     """Every tag beside that state folder, by number. Raises LeandataError for one that cannot be read."""
     places = sorted(beside.parent.glob(f"pr-*/{FILE}"))
-    found = [Tag.parse(place.read_text(encoding="utf-8"), place=str(place)) for place in places]
+    found = [Tag.parse(place.read_text(encoding="utf-8", errors="replace"), place=str(place)) for place in places]
     return sorted(found, key=lambda tag: tag.number)
 
 
