@@ -126,9 +126,11 @@ class Core:
             "type": "Opaque",
         }
         try:
-            if self.get(namespace, name) is None:
+            try:
                 self._api.create_namespaced_secret(namespace, body, _request_timeout=_TIMEOUT)
-            else:
+            except self._error as error:
+                if error.status != 409:  # there, perhaps without a value: only its name counts
+                    raise
                 self._api.replace_namespaced_secret(name, namespace, body, _request_timeout=_TIMEOUT)
         except self._error as error:
             raise _refused(error, namespace, name) from error
