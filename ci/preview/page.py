@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 
+from ci.preview.document import cents
 from ci.preview.escaping import cut, value, visible
 from ci.preview.model import ABSENT, LATER, Change, PropertyChange, StackChanges
 from ci.preview.report import OPS, Money, Preview
@@ -153,10 +154,10 @@ def _money(money: Money | None) -> Iterator[str]:
     if money is None or not (money.lines or money.not_priced):
         return
     rows = [
-        [_text(line.stack), _text(line.service), _usd(line.base), _usd(line.head), f"{line.difference:+,.2f}"]
+        [_text(line.stack), _text(line.service), _usd(line.base), _usd(line.head), f"{cents(line.difference):+,.2f}"]
         for line in money.lines
     ]
-    rows.append(["<b>all</b>", "", _usd(money.base), f"<b>{_usd(money.head)}</b>", f"{money.difference:+,.2f}"])
+    rows.append(["<b>all</b>", "", _usd(money.base), f"<b>{_usd(money.head)}</b>", f"{cents(money.difference):+,.2f}"])
     heads = ["stack", "service", "before", "after", "difference"]
     yield f"<h2>Cost a month, US dollars</h2><p class=soft>An estimate: {_text(money.origin)}.</p>"
     yield _table(heads, rows, numbers=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ci.preview.document import cents
 from ci.preview.escaping import cut, visible
 from ci.preview.report import Preview
 from ci.snapshot import short
@@ -41,7 +42,7 @@ def _lines(preview: Preview) -> Iterator[str]:
         if len(stack.changes) > _SHOWN:
             yield f"    and {len(stack.changes) - _SHOWN} more"
     if preview.money is not None:
-        yield f"  cost a month: {preview.money.head:,.2f} US dollars, {preview.money.difference:+,.2f}"
+        yield f"  cost a month: {preview.money.head:,.2f} US dollars, {cents(preview.money.difference):+,.2f}"
     if preview.live.compared:
         yield f"  live: {preview.live.agreed} changes agree, {len(preview.live.rows)} do not"
         for row in preview.live.rows[:_SHOWN]:
