@@ -155,7 +155,7 @@ def _one(
         risks=ordered([redactor.risk(risk) for risk in risks]),
         money=cost if cost.lines or cost.not_priced else None,
         live=seen if isinstance(seen, Live) else seen(differing),
-        notes=pair.notes,
+        notes=tuple(map(redactor.text, pair.notes)),
     )
     return Made(preview=preview, counts={stack: counts(program) for stack, program in head.items()})
 

@@ -82,11 +82,17 @@ class Redactor:
             change,
             before=None if change.before is None else self.value(change.before, opaque=opaque),
             after=None if change.after is None else self.value(change.after, opaque=opaque),
-            properties=tuple(map(self._property, change.properties)),
+            properties=tuple(self._property(one, opaque=opaque) for one in change.properties),
         )
 
-    def _property(self, one: PropertyChange) -> PropertyChange:
+    def _property(self, one: PropertyChange, *, opaque: bool) -> PropertyChange:
+        closed = opaque and re.split(r"[.\[]", one.path)[0] in ("data", "stringData")
+
         def shown(found: Any) -> Any:
+            if isinstance(found, str) and found in (ABSENT, LATER):
+                return found
+            if closed:
+                return self._all(found)
             hidden = set(_under(one.path, found))
             return HIDDEN if isinstance(found, str) and found in hidden else self.value(found)
 
