@@ -58,7 +58,7 @@ class Cache:
             os.utime(path)
         except (OSError, ValueError):
             return None
-        return found if isinstance(found, dict) and "stacks" in found else None
+        return found if isinstance(found, dict) and isinstance(found.get("stacks"), dict) else None
 
     def keep(self, tree: str, environment: str, answer: Mapping[str, Any]) -> None:
         """Keep an answer that is no error, and forget those that were not asked for the longest time."""

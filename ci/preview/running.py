@@ -122,6 +122,8 @@ def _answered(asked: Asked, started: tuple[subprocess.Popen[bytes], IO[bytes], I
     errors.seek(0)
     try:
         answer = json.loads(_moved(output.read().decode(), root=asked.root))
+        if not isinstance(answer, dict):
+            raise ValueError("no answer")
         return answer["environments"] if "environments" in answer else {asked.environments[0]: answer}
     except ValueError:
         lines = errors.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
