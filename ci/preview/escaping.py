@@ -10,14 +10,18 @@ from typing import Any
 # What Markdown, HTML or GitHub's extensions would read as something else than itself.
 _MARKED = re.compile(r"[\\`*_{}\[\]()<>|&~!$#@]")
 _BREAK = "\u200b"  # of no width: what follows is no mention, no issue, no link any more
-_LINKS = re.compile(r"(?i)(?<=[a-z])(?=://)|(?<=www)(?=\.)")
+_LINKS = re.compile(r"(?i)(?<=[a-z])(?=://)|(?<=www)(?=\.)|(?<=\bGH)(?=-\d)")
 _CUT = "…"
 
 
 def visible(text: str) -> str:
     """The text as one line, without characters that show nothing or turn the reading direction."""
-    flat = " ".join(text.split())
-    return "".join(char if unicodedata.category(char)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for char in flat)
+    return plain(" ".join(text.split()))
+
+
+def plain(line: str) -> str:
+    """The line with its spaces, without control characters and those that turn the reading direction."""
+    return "".join(char if unicodedata.category(char)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for char in line)
 
 
 def cut(text: str, length: int) -> str:

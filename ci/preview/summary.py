@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ci.preview.document import cents
-from ci.preview.escaping import cut, visible
+from ci.preview.escaping import cut, plain, visible
 from ci.preview.report import Preview
 from ci.snapshot import short
 
@@ -15,7 +15,7 @@ _SHOWN = 12
 
 def summary(preview: Preview) -> str:
     """The lines, without a newline at the end."""
-    return "\n".join(_lines(preview))
+    return "\n".join(map(plain, _lines(preview)))
 
 
 def _lines(preview: Preview) -> Iterator[str]:
