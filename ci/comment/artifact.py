@@ -41,6 +41,9 @@ def _entry(entries: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
             raise RefusedError("the artifact holds a link or a device")
         if entry.flag_bits & 0x1:
             raise RefusedError("the artifact is encrypted")
+        # Decompressors of other kinds have errors of their own, and LZMA takes as much memory as it is told to.
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise RefusedError("the artifact is packed in a way that GitHub does not use")
     found = [entry for entry in entries if entry.orig_filename == "preview.json"]
     if len(found) != 1:
         raise RefusedError(f"the artifact holds {len(found) or 'no'} files preview.json")
