@@ -79,7 +79,7 @@ def quiet(environments: Sequence[str], *, commit: str, run: str, notes: Sequence
     told = f"**No infrastructure change** in {named}." if environments else "See the other comments."
     said = [
         _QUIET,
-        f"### Preview at {commit[:10]}",
+        _heading(commit),
         "",
         told,
         "",
@@ -93,6 +93,15 @@ def quiet(environments: Sequence[str], *, commit: str, run: str, notes: Sequence
 def is_quiet(text: str) -> bool:
     """Whether this is the comment of environments in which nothing changes."""
     return text.startswith(_QUIET)
+
+
+def is_quiet_of(text: str, commit: str) -> bool:
+    """Whether this is that comment, as it was written at this commit."""
+    return is_quiet(text) and _heading(commit) in text.split("\n")[:3]
+
+
+def _heading(commit: str) -> str:
+    return f"### Preview at {commit[:10]}"
 
 
 def outdated(text: str, *, commit: str) -> str:

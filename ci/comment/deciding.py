@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ci.comment.body import OUTCOMES, Outcome, Section, body, is_quiet, outdated, quiet, remembered
+from ci.comment.body import OUTCOMES, Outcome, Section, body, is_quiet, is_quiet_of, outdated, quiet, remembered
 from ci.preview.markdown import marker
 
 BOT = "github-actions[bot]"
@@ -57,7 +57,8 @@ def begun(request: Request, comments: Sequence[Comment]) -> list[Action]:
     actions: list[Action] = []
     for comment in comments:
         shown = remembered(comment.body)
-        if not (shown and shown[0].commit == request.commit):
+        current = shown[0].commit == request.commit if shown else is_quiet_of(comment.body, request.commit)
+        if not current:
             actions.append(_edit(comment, outdated(comment.body, commit=request.commit), "marks as outdated"))
     return actions
 

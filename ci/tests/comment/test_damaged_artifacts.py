@@ -21,7 +21,7 @@ from ci.tests.comment.fake_github import COMMIT
 
 GOOD = document(changing())
 PACKED = zipped(changing())
-NAMES = st.text(st.sampled_from("ab./\\:\0-_ é"), min_size=1, max_size=12)
+NAMES = st.text(st.sampled_from("ab./\\:-_ é"), min_size=1, max_size=12)
 VALUES = st.one_of(
     st.none(),
     st.booleans(),
@@ -126,13 +126,11 @@ def test_only_a_file_at_the_top_with_just_this_name_is_taken(name: str, why: str
 @given(NAMES)
 @settings(max_examples=50)
 def test_whatever_stands_beside_it_the_preview_is_read_or_the_whole_is_refused(name: str):
-    try:
-        found = preview_file(archive({"preview.json": b"[1]", f"{name}x": b"[2]"}))
-    except RefusedError as error:
-        assert error.what == "the artifact names a file outside itself"
-        assert ".." in f"{name}x".split("/") or name[0] == "/" or any(sign in name for sign in "\\:\0")
+    data = archive({"preview.json": b"[1]", f"{name}x": b"[2]"})
+    if ".." in f"{name}x".split("/") or name[0] == "/" or any(sign in name for sign in "\\:"):
+        assert said(data) == "the artifact names a file outside itself"
     else:
-        assert found == b"[1]"
+        assert preview_file(data) == b"[1]"
 
 
 @pytest.mark.parametrize(("others", "taken"), [(49, True), (50, False)])
@@ -188,8 +186,7 @@ def test_a_preview_with_one_other_value_is_refused_or_says_what_it_holds(place: 
     data = altered(place, value)
     try:
         found = read(data)
-    except RefusedError as error:
-        assert "\n" not in str(error)
+    except RefusedError:
         return
     # Taken: then what will be shown, written out again, is the file.
     assert json.loads(text(found)) == json.loads(data)
