@@ -17,7 +17,7 @@ def wanted(workflows: Sequence[Workflow]) -> dict[str, str]:
 def differing(folder: Path, files: Mapping[str, str]) -> list[str]:
     """The names of files that are missing, differ or should not be there, sorted."""
     there = {path.name for path in folder.glob("*") if path.suffix in (".yml", ".yaml")} if folder.is_dir() else set()
-    wrong = {name for name, said in files.items() if name not in there or (folder / name).read_text("utf-8") != said}
+    wrong = {name for name, said in files.items() if name not in there or (folder / name).read_bytes() != said.encode()}
     return sorted(wrong | (there - set(files)))
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from ci.workflows.model import Job, Step, Workflow
 
 HEADER = "# Made by `make workflows` from ci/workflows: edit that, not this."
-_PLAIN = re.compile(r"[A-Za-z$./][^\n]*")
+# A dot may begin a number, such as .5 or .inf.
+_PLAIN = re.compile(r"[A-Za-z$/][^\n]*")
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 
 
