@@ -71,5 +71,5 @@ def read(path: Path) -> Event:
         return Event.model_validate_json(json.dumps(json.loads(path.read_bytes())))
     except (ValidationError, ValueError, RecursionError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
-        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else "no JSON"
+        said = f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}" if first else "no JSON"
         raise LeandataError(f"not the event of a workflow's run: {said}", where=str(path)) from None
