@@ -30,7 +30,7 @@ def actionlint(text: str) -> list[Found]:
     """Actionlint's JSON."""
     return sorted(
         Found(place=f"{one['filepath']}:{one['line']}", rule=one["kind"], said=one["message"])
-        for one in _json(text, "actionlint")
+        for one in _rows(text, "actionlint")
     )
 
 
@@ -66,7 +66,7 @@ def hadolint(text: str) -> list[Found]:
     """Hadolint's JSON."""
     return sorted(
         Found(place=f"{one['file']}:{one['line']}", rule=one["code"], said=one["message"])
-        for one in _json(text, "hadolint")
+        for one in _rows(text, "hadolint")
     )
 
 
@@ -104,7 +104,7 @@ def shellcheck(text: str) -> list[Found]:
     """Shellcheck's JSON."""
     return sorted(
         Found(place=f"{one['file']}:{one['line']}", rule=f"SC{one['code']}", said=one["message"])
-        for one in _json(text, "shellcheck")
+        for one in _rows(text, "shellcheck")
     )
 
 
@@ -123,15 +123,27 @@ def zizmor(text: str) -> list[Found]:
 
 
 def _zizmor(text: str) -> Iterator[Found]:
-    for one in _json(text, "zizmor"):
+    for one in _rows(text, "zizmor"):
         first = (one.get("locations") or [{}])[0]
         key = first.get("symbolic", {}).get("key", {}).get("Local", {})
         row = first.get("concrete", {}).get("location", {}).get("start_point", {}).get("row", -1) + 1
         yield Found(place=f"{key.get('given_path', '?')}:{row}", rule=str(one["ident"]), said=str(one["desc"]))
 
 
+def unread(name: str, text: str) -> LeandataError:
+    """The error for what a scanner prints in another form than its own."""
+    return LeandataError(f"{name} says nothing that can be read: {' '.join(text.split())[:200]}")
+
+
+def _rows(text: str, name: str) -> list[Any]:
+    found = _json(text, name)
+    if not isinstance(found, list):
+        raise unread(name, text)
+    return found
+
+
 def _json(text: str, name: str) -> Any:
     try:
         return json.loads(text or "[]")
     except ValueError as error:
-        raise LeandataError(f"{name} says nothing that can be read: {text.strip()[:200]}") from error
+        raise unread(name, text) from error

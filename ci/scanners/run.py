@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from ci.scanners.reading import Found
+from ci.scanners.reading import Found, unread
 from ci.scanners.tools import TOOLS, Tool, install
 from infra.policy.waivers import PLACE, Waiver
 from leandata.errors import LeandataError
@@ -42,7 +42,10 @@ def scan(files: Mapping[str, Sequence[Path]], *, subject: str, names: Sequence[s
 def _scanned(tool: Tool, files: Sequence[Path], subject: str) -> Result:
     started = time.monotonic()
     output = run(install(tool.name), tool, files)
-    found = tuple(sorted(set(tool.read(output))))
+    try:
+        found = tuple(sorted(set(tool.read(output))))
+    except (AttributeError, KeyError, IndexError, TypeError) as error:
+        raise unread(tool.name, output) from error
     return Result(tool=tool.name, subject=subject, files=len(files), found=found, seconds=time.monotonic() - started)
 
 

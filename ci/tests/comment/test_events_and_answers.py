@@ -269,9 +269,9 @@ def test_a_download_has_at_most_so_many_bytes(size: int, taken: bool):
 
 
 def test_a_download_that_leads_to_where_nobody_answers_is_told():
-    with answering((302, b"", {"Location": "http://127.0.0.1:9/gone"})) as (client, _):
-        with pytest.raises(LeandataError, match="GitHub cannot be reached: URLError"):
-            client.download("x", at_most=100)
+    elsewhere = (302, b"", {"Location": "http://127.0.0.1:9/gone"})
+    with answering(elsewhere) as (client, _), pytest.raises(LeandataError, match="GitHub cannot be reached: URLError"):
+        client.download("x", at_most=100)
 
 
 @pytest.mark.parametrize(
