@@ -45,7 +45,7 @@ def read(place: Path, environment: str) -> list[StackDrift]:
         if whole["environment"] != environment:
             raise LeandataError(f"the drift is of {whole['environment']}, not of {environment}", where=str(place))
         return TypeAdapter(list[StackDrift]).validate_python(whole["stacks"])
-    except (ValueError, KeyError, TypeError, ValidationError):
+    except (OSError, ValueError, KeyError, TypeError, ValidationError, RecursionError):
         raise LeandataError("this is no answer of `drift`", where=str(place), hint="make drift OUT=folder") from None
 
 
