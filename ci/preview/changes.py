@@ -87,12 +87,12 @@ def _single(
 
 def _pairs(before: _Side, after: _Side) -> dict[str, str]:
     """Which resource of before each one of after is, by URN: by its own URN or an alias, else by what it is called."""
-    pairs: dict[str, str] = {}
+    pairs = {urn: urn for urn in after.resources if urn in before.resources}
     for urn, one in after.resources.items():
-        for known_as in (urn, *one.aliases):
-            if known_as in before.resources:
-                pairs[urn] = known_as
-                break
+        # What keeps its URN is itself, whoever else claims to have been it.
+        former = (alias for alias in one.aliases if alias in before.resources and alias not in pairs)
+        if urn not in pairs and (known_as := next(former, None)):
+            pairs[urn] = known_as
     for name in (_called, _alike):
         taken = set(pairs.values())
         gone = _by_name((one for urn, one in before.resources.items() if urn not in taken), before, name)
