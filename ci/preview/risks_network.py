@@ -26,7 +26,7 @@ _SCHEME = re.compile(r"\b([a-z][a-z0-9+]*)://([^/\s?]*)")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SSL_MODE = re.compile(r"sslmode=([a-z-]+)")
 _LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|localhost|::1)$")
-_TRUE = re.compile(r"(REQUIRE_ENCRYPTION|force_ssl|REQUIRE_TLS|SSL_REQUIRED)", re.IGNORECASE)
+_TRUE = re.compile(r"(REQUIRE_ENCRYPTION|(?<!rds\.)force_ssl|REQUIRE_TLS|SSL_REQUIRED)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,14 +88,19 @@ def _of_process(one: Resource) -> Iterator[Way]:
         if re.search(r"(host|bind|listen|address)$", str(name), re.IGNORECASE):
             host = str(value).rpartition(":")[0] or str(value)
             if not _LOOPBACK.match(host) and re.match(r"^(0\.0\.0\.0|::|\[::\]|\*|\d+\.\d+\.\d+\.\d+)$", host):
-                yield Way(what=f"{one.name} ({name})", peer="", protocol="tcp", ports=_ALL_PORTS, urn=one.urn)
+                yield Way(what=f"{_real(one)} ({name})", peer="", protocol="tcp", ports=_ALL_PORTS, urn=one.urn)
+
+
+def _real(one: Resource) -> str:
+    """What the real thing is called: it is the same under another name in the program."""
+    return str(one.properties.get("name") or one.name)
 
 
 def _of_aws(one: Resource) -> Iterator[Way]:
     said = one.properties
     if one.type in _GROUPS:
         for rule in objects(said, "ingress"):
-            yield from _of_rule(one, f"the security group {one.name}", rule)
+            yield from _of_rule(one, f"the security group {_real(one)}", rule)
     elif _RULE.fullmatch(one.type) and said.get("type", "ingress") == "ingress":
         yield from _of_rule(one, f"the security group {said.get('securityGroupId')}", said)
     elif one.type == "aws:ec2/route:Route" and said.get("gatewayId"):
@@ -161,7 +166,7 @@ def _peer(one: Resource, peer: Mapping[str, Any]) -> str:
         but = f" but {','.join(sorted(texts(block, 'except')))}" if texts(block, "except") else ""
         return f"{block.get('cidr')}{but}"
     where = _labels(mapping(peer, "namespaceSelector")) or ("any namespace" if "namespaceSelector" in peer else "")
-    return f"{where or namespace(one)}/{_labels(mapping(peer, 'podSelector')) or 'any pod'}"
+    return f"{where or namespace(one)}: {_labels(mapping(peer, 'podSelector')) or 'any pod'}"
 
 
 def _labels(selector: Mapping[str, Any]) -> str:
@@ -178,7 +183,8 @@ def _within(narrow: str, wide: str) -> bool:
     """Whether who is meant by one text is among whom the other one means."""
     if wide in ("", narrow):
         return True
-    if wide.endswith("/any pod") and narrow.startswith(wide.removesuffix("any pod")):
+    places, parts = zip(*(text.partition(": ")[::2] for text in (narrow, wide)), strict=True)
+    if all(parts) and places[1] in ("any namespace", places[0]) and parts[1] in ("any pod", parts[0]):
         return True
     try:
         small, large = (ipaddress.ip_network(text.partition(" ")[0], strict=False) for text in (narrow, wide))
@@ -203,7 +209,7 @@ def _unclosed(view: View) -> Iterator[Risk]:
         spec = mapping(one.properties, "spec")
         open_ = [
             direction
-            for direction in texts(spec, "policyTypes")
+            for direction in _directions(spec)
             if not any(_closes(other, spec, direction) for other in after[namespace(one)])
         ]
         if open_:
@@ -215,10 +221,15 @@ def _is_policy(one: Resource) -> bool:
     return one.type.startswith("kubernetes:") and one.type.endswith(":NetworkPolicy")
 
 
+def _directions(spec: Mapping[str, Any]) -> list[str]:
+    """What the policy closes; where it does not say so, Kubernetes takes what comes in, and what goes out if ruled."""
+    return texts(spec, "policyTypes") or ["Ingress", *(["Egress"] if objects(spec, "egress") else [])]
+
+
 def _closes(policy: Resource, spec: Mapping[str, Any], direction: str) -> bool:
     """Whether the policy takes all pods that `spec` takes, in this direction."""
     mine, theirs = (mapping(one, "podSelector") for one in (mapping(policy.properties, "spec"), spec))
-    if direction not in texts(policy.properties, "spec.policyTypes"):
+    if direction not in _directions(mapping(policy.properties, "spec")):
         return False
     return not mine or mine == theirs or (bool(theirs) and selects(mine, mapping(theirs, "matchLabels")))
 
