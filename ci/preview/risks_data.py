@@ -79,7 +79,7 @@ def _days(value: Any) -> float:
 def _less(key: str, before: Any, after: Any) -> Iterator[str]:
     # Snowflake's 0 is none at all, and the logs' 0 is for ever.
     old, new = (float(one) if key != "retentionInDays" and _is_number(one) else _days(one) for one in (before, after))
-    if new < old and before is not None:
+    if new < old and (before is not None or key == "retentionInDays"):
         yield f"{key}: kept {_said(after)} instead of {_said(before)} days"
     elif after is None and before is not None and key != "retentionInDays":
         yield f"{key}: no longer said, {_said(before)} days before"

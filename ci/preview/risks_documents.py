@@ -6,6 +6,7 @@ way, split, or moved to another policy of the same role is no risk. What is allo
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -155,11 +156,20 @@ def _stricter(narrow: Mapping[tuple[str, str], frozenset[str]], wide: Mapping[tu
         if given is None:
             return False
         negative = any(word in operator for word in _NEGATIVE)
-        matches = fnmatchcase if "Like" in operator else str.__eq__
+        matches = fnmatchcase if "Like" in operator else _inside if operator == "IpAddress" else str.__eq__
         smaller = values <= given if negative else all(any(matches(one, value) for value in values) for one in given)
         if not smaller:
             return False
     return True
+
+
+def _inside(small: str, large: str) -> bool:
+    """Whether all addresses of the one range are in the other one."""
+    try:
+        one, other = ipaddress.ip_network(small, strict=False), ipaddress.ip_network(large, strict=False)
+    except ValueError:
+        return small == large
+    return isinstance(one, type(other)) and one.subnet_of(other)  # pyright: ignore[reportArgumentType]
 
 
 def _widened(view: View, after: Sequence[Said], before: Sequence[Said], holder: Holder) -> Iterator[Risk]:

@@ -20,6 +20,8 @@ from infra.policy.graph import Object, at, called, mapping, namespace, objects, 
 
 _Given = tuple[str, str, tuple[str, ...]]
 _FUTURE = ("all", "future")
+_OPTION = " with grant option"
+_ANY_GROUP = "any group"
 _LOGIN = "alb.ingress.kubernetes.io/auth-type"
 _STRANGERS = "alb.ingress.kubernetes.io/auth-on-unauthenticated-request"
 
@@ -35,7 +37,8 @@ class Fact:
 
     def said(self) -> str:
         """The fact in words."""
-        where = ".".join(part for part in self.place if part)
+        everywhere = "all namespaces" if self.may.startswith("has ") and self.may.endswith(" in") else ""
+        where = ".".join(part for part in self.place if part) or everywhere
         return f"{self.who} {self.may}{' ' if where else ''}{where}"
 
 
@@ -46,12 +49,20 @@ def find(view: View) -> Iterator[Risk]:
         known[fact.who, fact.may].add(fact.place)
     found: dict[str, list[str]] = defaultdict(list)
     for fact in _facts(view.after):
-        places = known.get((fact.who, fact.may), set()) | known.get((fact.who, "*"), set())
-        if not any(fact.place[:length] in places for length in range(len(fact.place) + 1)):
+        whole = f"*{_OPTION}" if _OPTION in fact.may else "*"
+        places = known.get((fact.who, fact.may), set()) | known.get((fact.who, whole), set())
+        if not any(place in places for place in _holding(fact.place)):
             found[fact.urn].append(fact.said())
     for urn, said in sorted(found.items()):
         yield from view.risk(urn, "access", f"new: {listed(said)}")
     yield from _logins(view)
+
+
+def _holding(place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The places that hold this one: its beginnings, and for a kind of one API group the kind of all groups."""
+    yield from (place[:length] for length in range(len(place) + 1))
+    if place and place[0].startswith("group "):
+        yield from ((_ANY_GROUP, *place[1:length]) for length in range(2, len(place) + 1))
 
 
 def _facts(found: Sequence[Resource]) -> Iterator[Fact]:
@@ -79,11 +90,13 @@ def _snowflake(one: Resource) -> Iterator[Fact]:
     elif kind.startswith("GrantPrivileges"):
         role = _plain(said.get("accountRoleName") or said.get("databaseRoleName"))
         privileges = ["*"] if said.get("allPrivileges") else texts(said, "privileges")
-        option = " with grant option" if said.get("withGrantOption") else ""
+        # Who may pass a privilege on has it too.
+        options = ("", _OPTION) if said.get("withGrantOption") else ("",)
         for place in _places(said):
             yield from (
-                Fact(who=role, may=one_ if one_ == "*" else f"{one_}{option} on", place=place, urn=one.urn)
-                for one_ in privileges
+                Fact(who=role, may=f"*{option}" if each == "*" else f"{each}{option} on", place=place, urn=one.urn)
+                for each in privileges
+                for option in options
             )
     elif kind == "GrantOwnership":
         role = _plain(said.get("accountRoleName") or said.get("databaseRoleName"))
@@ -153,10 +166,10 @@ def _kubernetes(one: Resource) -> Iterator[Fact]:
             yield from _rule(one, who, rule)
     elif kind in ("ClusterRoleBinding", "RoleBinding"):
         role = f"{at(one.properties, 'roleRef.kind')} {at(one.properties, 'roleRef.name')}"
-        where = namespace(one) or "all namespaces"
+        where = (namespace(one),) if namespace(one) else ()
         for subject in objects(one.properties, "subjects"):
             who = f"{subject.get('kind')} {'/'.join(filter(None, (subject.get('namespace'), subject.get('name'))))}"
-            yield Fact(who=who, may=f"has {role} in", place=(where,), urn=one.urn)
+            yield Fact(who=who, may=f"has {role} in", place=where, urn=one.urn)
     elif kind == "Job":
         yield from _database_job(one)
 
@@ -167,8 +180,8 @@ def _rule(one: Resource, who: str, rule: Mapping[str, Any]) -> Iterator[Fact]:
         may = "*" if verb == "*" else f"may {verb}"
         for group in texts(rule, "apiGroups"):
             for what in texts(rule, "resources"):
-                place = (f"group {group}",) if group != "*" else ()
-                place += (what,) if what != "*" and group != "*" else ()
+                place = (f"group {group}",) if group != "*" else (_ANY_GROUP,) if what != "*" else ()
+                place += (what,) if what != "*" else ()
                 for name in texts(rule, "resourceNames") or [""]:
                     yield Fact(who=who, may=may, place=(*place, name) if name and what != "*" else place, urn=one.urn)
         for url in texts(rule, "nonResourceURLs"):

@@ -24,7 +24,7 @@ def find(view: View) -> Iterator[Risk]:
             yield of(change, "protection", "protected: the engine refuses until its protection is taken off")
         if change.op == "delete":
             yield from _unguarded(view, change)
-        for one in change.properties:
+        for one in (inner for whole in change.properties for inner in _added(whole)):
             for watch in rules.of(change.type):
                 if _matches(watch, one.path) and _weakens(watch, one):
                     said = f"{watch.said}: " if watch.said else ""
@@ -59,6 +59,20 @@ def _last(arn: Any) -> str:
     return re.split(r"[:/]", str(arn))[-1]
 
 
+def _added(one: PropertyChange) -> Iterator[PropertyChange]:
+    """The change, and all that comes with a value that was not there before."""
+    yield one
+    if one.before != ABSENT or one.path.startswith("options."):
+        return
+    inside: list[tuple[str, Any]] = []
+    if isinstance(one.after, Mapping):
+        inside = [(f".{key}", value) for key, value in one.after.items()]
+    elif isinstance(one.after, list):
+        inside = [(f"[{at(value, 'name', n)}]", value) for n, value in enumerate(one.after) if isinstance(value, dict)]
+    for end, value in inside:
+        yield from _added(PropertyChange(path=f"{one.path}{end}", before=ABSENT, after=value))
+
+
 def _matches(watch: Watch, path: str) -> bool:
     return bool(re.fullmatch(watch.path, path) or re.fullmatch(watch.path, _BRACKETS.sub("", path)))
 
@@ -80,13 +94,14 @@ def _weakens(watch: Watch, one: PropertyChange) -> bool:
             if isinstance(before, list) or isinstance(after, list):
                 return watch.when == "more" and bool(_entries(after) - _entries(before))
             old, new = _quantity(before), _quantity(after)
-            if old is None or new is None:
+            shares = str(before).endswith("%"), str(after).endswith("%")
+            if old is None or new is None or shares[0] != shares[1]:
                 return False
             return new < old if watch.when == "less" else new > old
 
 
 def _on(value: Any) -> bool:
-    return true(value) or value == "1" or isinstance(value, Mapping)
+    return true(value) or (str(value).isdigit() and int(value) > 0) or isinstance(value, Mapping)
 
 
 def _entries(value: Any) -> set[str]:
@@ -100,9 +115,9 @@ def _changed(one: PropertyChange) -> bool:
 
 
 def _quantity(value: Any) -> float | None:
-    """A number, or a quantity of Kubernetes such as 500m or 2Gi; None for what is none."""
+    """A number, a quantity of Kubernetes such as 500m or 2Gi, or a share such as 50%; None for what is none."""
     try:
-        return quantity(value)
+        return quantity(str(value).removesuffix("%"))
     except ValueError:
         return None
 

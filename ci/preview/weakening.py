@@ -54,9 +54,21 @@ WATCHED = (
     Watch(types="aws:rds/.*", path="enabledCloudwatchLogsExports", when="fewer", said="less is logged"),
     Watch(types="aws:rds/parameterGroup:.*", path=r"parameters\[log_.*\]\.value", when="off", said="less is logged"),
     Watch(types="aws:rds/.*", path="monitoringInterval", when="less", said="less is measured"),
+    Watch(types="aws:rds/.*", path="monitoringInterval", when="gone", said="less is measured"),
     Watch(types="aws:ec2/flowLog:FlowLog", path="trafficType", when="changed", said="less is logged"),
     Watch(types="aws:budgets/budget:Budget", path="limitAmount", when="more", said="the budget is raised"),
-    Watch(types="aws:budgets/budget:Budget", path="notifications.*", when="gone", said="somebody is told no longer"),
+    Watch(
+        types="aws:budgets/budget:Budget",
+        path=r"notifications(\[.*\])?",
+        when="gone",
+        said="somebody is told no longer",
+    ),
+    Watch(
+        types="aws:budgets/budget:Budget",
+        path=r"notifications\.subscriber(EmailAddresses|SnsTopicArns)",
+        when="fewer",
+        said="somebody is told no longer",
+    ),
     Watch(types="aws:cloudwatch/metricAlarm:.*", path="alarmActions", when="fewer", said="the alarm tells nobody"),
     Watch(types="aws:cloudwatch/metricAlarm:.*", path="actionsEnabled", when="off", said="the alarm tells nobody"),
     # Snowflake
