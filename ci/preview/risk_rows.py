@@ -42,7 +42,9 @@ LEVELS = len(_LEVELS)
 
 def general(risk: Risk) -> str:
     """Why, without the resource's own name and numbers: what risks of one cause share."""
-    return _NUMBER.sub("N", risk.why.replace(risk.name, "NAME") if risk.name else risk.why)
+    # A short name is not taken out of the midst of a word.
+    named = re.compile(rf"(?<!\w){re.escape(risk.name)}(?!\w)")
+    return _NUMBER.sub("N", named.sub("NAME", risk.why) if risk.name else risk.why)
 
 
 def rows(risks: Sequence[Risk], level: int) -> list[Row]:
