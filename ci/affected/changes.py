@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ci import git
 from leandata.errors import LeandataError
 
 MAIN = ("origin/main", "main")
@@ -66,36 +66,26 @@ def base_commit(root: Path, base: str = "") -> str:
     Raises LeandataError where there is no git, no such commit, or no common one.
     """
     if not base:
-        known = [name for name in MAIN if _try(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")]
+        known = [name for name in MAIN if git.said(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")]
         base = known[0] if known else "HEAD"
-    if base.startswith("-") or not _try(root, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}"):
+    if base.startswith("-") or not git.said(root, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}"):
         hint = "BASE is a commit, a branch or a tag; a shallow clone has few: git fetch --unshallow"
         raise LeandataError(f"git knows no commit {base!r} here", where=str(root), hint=hint)
-    found = _try(root, "merge-base", base, "HEAD")
+    found = git.said(root, "merge-base", base, "HEAD")
     if not found:
         raise LeandataError(f"HEAD and {base!r} have no commit in common", hint="git fetch --unshallow")
     return found
 
 
 def _lines(root: Path, *arguments: str) -> list[str]:
-    """The answer of a git command that ends every entry with a zero byte. Raises LeandataError when it fails."""
-    result = _git(root, *arguments)
-    if result.returncode != 0:
-        reason = result.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise LeandataError(f"git {arguments[0]} fails: {reason[-1]}", where=str(root))
-    return [name for name in result.stdout.decode(errors="surrogateescape").split("\0") if name]
-
-
-def _try(root: Path, *arguments: str) -> str:
-    result = _git(root, *arguments)
-    return result.stdout.decode().strip() if result.returncode == 0 else ""
+    return git.names(root, *arguments, failed=f"git {arguments[0]} fails")
 
 
 def _contents(root: Path, commit: str, paths: list[str]) -> dict[str, bytes]:
     """What these files held in the commit, by one call of git."""
     asked = [path for path in paths if "\n" not in path]
     names = "".join(f"{commit}:{path}\n" for path in asked)
-    answer = _git(root, "cat-file", "--batch", given=names.encode(errors="surrogateescape")).stdout
+    answer = git.run(root, "cat-file", "--batch", given=names.encode(errors="surrogateescape")).stdout
     found: dict[str, bytes] = {}
     place = 0
     for path in asked:
@@ -109,11 +99,3 @@ def _contents(root: Path, commit: str, paths: list[str]) -> dict[str, bytes]:
             found[path] = answer[place : place + size]
         place += size + 1
     return found
-
-
-def _git(root: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = ["git", "-c", "core.quotepath=off", "-C", str(root), *arguments]
-    try:
-        return subprocess.run(command, input=given, capture_output=True, check=False)
-    except FileNotFoundError as error:
-        raise LeandataError("git is not installed", hint="Install it: apt-get install git") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import subprocess
 import tempfile
 import threading
 from collections.abc import Generator
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ci import git
 from leandata.errors import LeandataError
 
 _MAINS = ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main")
@@ -96,7 +96,7 @@ class Repository:
 
     def _asked(self, asked: str, found: Commit, head: Commit, *, dirty: bool) -> Sources:
         """What was asked for; of a branch that has gone on, the commit where this one left it."""
-        merged = self._said("merge-base", "HEAD", found.id)
+        merged = git.said(self.root, "merge-base", "HEAD", found.id)
         if merged and merged not in (found.id, head.id) and not found.id.startswith(asked):
             return Sources(base=self.commit(merged), how=f"where this branch left {asked}", head=head, dirty=dirty)
         behind = merged != found.id
@@ -105,15 +105,15 @@ class Repository:
     def _facts(self, head: Commit, *, dirty: bool) -> Facts:
         parent = self.commit("HEAD~1")
         main = next((ref for ref in _MAINS if self.commit(ref)), "")
-        merged = self._said("merge-base", "HEAD", main) if main else ""
-        named = self._said("rev-parse", "--abbrev-ref", main) if main else ""
+        merged = git.said(self.root, "merge-base", "HEAD", main) if main else ""
+        named = git.said(self.root, "rev-parse", "--abbrev-ref", main) if main else ""
         return Facts(head=head.id, parent=parent.id if parent else "", merge_base=merged, main=named, dirty=dirty)
 
     def commit(self, name: str) -> Commit | None:
         """The commit of that name; None when there is none."""
         if name.startswith("-"):
             return None
-        said = self._said("log", "-1", "--no-show-signature", "--format=%H %T %ct", f"{name}^{{commit}}", "--")
+        said = git.said(self.root, "log", "-1", "--no-show-signature", "--format=%H %T %ct", f"{name}^{{commit}}", "--")
         if not said:
             return None
         identity, tree, seconds = said.split()
@@ -121,22 +121,11 @@ class Repository:
 
     def git(self, *arguments: str) -> str:
         """What git prints. Raises LeandataError with its reason."""
-        result = self._run(*arguments)
+        result = git.run(self.root, *arguments)
         if result.returncode != 0:
-            last = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+            last = git.reason(result) or "no reason given"
             raise LeandataError(f"git {arguments[0]} failed: {last[:300]}", where=str(self.root))
-        return result.stdout
-
-    def _said(self, *arguments: str) -> str:
-        result = self._run(*arguments)
-        return result.stdout.strip() if result.returncode == 0 else ""
-
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        # No hooks, no file monitor: nothing of the repository's own settings is run.
-        command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", *arguments]
-        return subprocess.run(
-            command, cwd=self.root, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-        )
+        return git.text(result)
 
     @contextlib.contextmanager
     def checkout(self, commit: Commit) -> Generator[Path]:
@@ -149,9 +138,9 @@ class Repository:
                 self.git("worktree", "add", "--detach", "--quiet", str(place), commit.id)
                 yield place
             finally:
-                self._run("worktree", "remove", "--force", "--force", str(place))
+                git.run(self.root, "worktree", "remove", "--force", "--force", str(place))
                 shutil.rmtree(folder, ignore_errors=True)
-                self._run("worktree", "prune")
+                git.run(self.root, "worktree", "prune")
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from ci.release import git
+from ci import git
 from infra.environment import Environment
 from leandata.errors import LeandataError
 

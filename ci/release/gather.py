@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from ci import git
 from ci.engine import Engine
 from ci.graph import StackInfo
-from ci.release import git
 from ci.release.manifest import Published, Release, identify
 from ci.release.people import who
 from ci.release.world import image_digests, serials, uncommitted

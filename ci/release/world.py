@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ci import git
 from ci.bootstrap import PULUMI
 from ci.engine import Engine
 from ci.graph import StackInfo, discover
 from ci.programs import Program
-from ci.release import git
 from ci.release.plan import UNSEEN, Plan, World, serial
 from ci.snapshot import STATE, take
 from infra.components import images

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 
+from ci import git
 from ci.backup import folders, runbook
 from ci.backup.manifest import BackupError
 from ci.backup.taking import Places, take
@@ -37,7 +37,7 @@ def backup(options: Options) -> int:
         to=to,
         keep=keep,
         recipient=recipient,
-        commit=commit(environment.root),
+        commit=git.head(environment.root),
         said=said,
     )
     seconds = time.monotonic() - started
@@ -76,13 +76,6 @@ def _runbook(environment: Environment, options: Options) -> int:
         print(f"{path}: how {count} things of {environment.name} that hold data are kept and brought back.")
         print("Nothing was copied: AWS and Snowflake keep what the environment's file asks for.")
     return 0
-
-
-def commit(root: Path) -> str:
-    """The commit of the checkout, "" outside of git."""
-    command = ["git", "rev-parse", "HEAD"]
-    found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 else ""
 
 
 def _keep(text: str, environment: Environment) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
+from ci import git
 from ci.cli import Options, emit
 from ci.owners import codeowners
 from ci.owners.teams import Teams
 from infra.environment import ROOT
-from leandata.errors import LeandataError
 
 
 def owners(options: Options) -> int:
@@ -37,11 +36,8 @@ def owners(options: Options) -> int:
 
 def tracked(root: Path) -> list[str]:
     """Every file that git tracks in `root` and that is there, sorted. Raises LeandataError without git."""
-    command = ["git", "-C", str(root), "ls-files", "-z"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise LeandataError(f"git cannot list files: {result.stderr.strip()}", where=str(root))
-    return sorted(path for path in result.stdout.split("\0") if path and (root / path).exists())
+    paths = git.names(root, "ls-files", "-z", failed="git cannot list files")
+    return sorted(path for path in paths if (root / path).exists())
 
 
 def _who(teams: Teams, options: Options) -> int:

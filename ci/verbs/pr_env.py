@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ci import git
 from ci.cli import Options, emit
 from ci.prenv import tags
 from ci.prenv.clone import clone, left
@@ -44,7 +45,7 @@ def up(environment: Environment, number: int, options: Options) -> int:
     state = tags.folder(environment.state, number)
     known = {tag.number: tag for tag in tags.read_all(environment.state)}
     base = known[number].port_base if number in known else _free_base(list(known.values()))
-    tag = Tag(number=number, commit=_commit(root), port_base=base, until=datetime.now(UTC) + tags.LIFE)
+    tag = Tag(number=number, commit=git.head(root) or "unknown", port_base=base, until=datetime.now(UTC) + tags.LIFE)
     fresh = not state.exists()
     state.mkdir(parents=True, exist_ok=True)
     (state / tags.FILE).write_text(tag.text(), encoding="utf-8")
@@ -108,8 +109,3 @@ def _free_base(known: Sequence[Tag]) -> int:
     import psutil
 
     return tags.free_base(known, taken={one.laddr.port for one in psutil.net_connections(kind="tcp") if one.laddr})
-
-
-def _commit(root: Path) -> str:
-    result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or "unknown"

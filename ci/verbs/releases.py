@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 
+from ci import git
 from ci.cli import Options, emit
-from ci.release import git
 from ci.release.manifest import Release, compared, named
 from ci.release.manifest import where as environments_with
 from ci.release.store import Store, releases

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from ci import git
 from ci.cli import Options, emit
 from ci.preview.document import document
 from ci.preview.graphs import Cache
@@ -14,7 +15,7 @@ from ci.preview.making import given, make
 from ci.preview.report import Preview
 from ci.preview.sources import Repository
 from ci.preview.summary import summary
-from ci.release import asking, checkouts, git
+from ci.release import asking, checkouts
 from ci.release.manifest import Release, named
 from ci.release.store import Store, releases
 from ci.release.way_back import Kept, demand_possible, not_undone

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from ci import git
 from ci.cli import Options, emit
 from ci.owners.signing import Signed, approving, decide, reviews, rows
 from ci.owners.teams import FILE, Teams
@@ -55,11 +55,10 @@ def lines(found: list[Signed]) -> list[str]:
 
 def teams_of(root: Path, commit: str) -> Teams:
     """The ownership as a commit has it. Raises LeandataError where git knows no such commit, or it has no such file."""
-    command = ["git", "-C", str(root), "archive", "--format=tar", "--end-of-options", commit, FILE, "services"]
-    result = subprocess.run(command, capture_output=True, check=False)
+    result = git.run(root, "archive", "--format=tar", "--end-of-options", commit, FILE, "services")
     if result.returncode != 0:
-        reason = result.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise LeandataError(f"git cannot show the owners of {commit}: {reason[-1]}", where=str(root))
+        reason = git.reason(result) or "no reason given"
+        raise LeandataError(f"git cannot show the owners of {commit}: {reason}", where=str(root))
     with tempfile.TemporaryDirectory(prefix="leandata-owners-") as folder:
         with tarfile.open(fileobj=io.BytesIO(result.stdout)) as archive:
             archive.extractall(folder, filter="data")

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from ci import git
 from ci.backup import folders
 from ci.backup.manifest import BackupError, Manifest, PartRecord, piece
 from ci.testing import environment as deployed_in
-from ci.verbs.backup import backup, commit
+from ci.verbs.backup import backup
 from ci.verbs.drill import _api, _run, drill
 from ci.verbs.restore import confirm, deploy, restore
 from infra.environment import ROOT, Environment
@@ -82,8 +83,8 @@ def test_how_many_backups_are_kept_is_a_number_from_1(local: Environment, text: 
 
 
 def test_the_commit_is_that_of_the_checkout_and_empty_outside_of_one(tmp_path: Path) -> None:
-    assert len(commit(ROOT)) == 40
-    assert commit(tmp_path) == ""
+    assert len(git.head(ROOT)) == 40
+    assert git.head(tmp_path) == ""
 
 
 # -- restore -----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ci.release import checkouts, git
+from ci import git
+from ci.release import checkouts
 from infra.environment import ROOT, Environment
 from leandata.errors import LeandataError
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from ci import git
 from ci.deploy import StackRun
 from ci.events import Log, Step
 from ci.graph import StackInfo
 from ci.preview.model import Change, StackChanges
-from ci.release import asking, git
+from ci.release import asking
 from ci.release.checkouts import environ, place, sweep, write_images
 from ci.release.gather import config_digest, digest, model, published
 from ci.release.manifest import Published, Release, compared, identify, is_id, named, where

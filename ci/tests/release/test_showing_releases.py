@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from ci import cli
-from ci.release import git
+from ci import cli, git
 from ci.release.manifest import Published, Release, identify
 from ci.release.store import Store, keep
 from ci.verbs.releases import _own, _short, row
