@@ -52,6 +52,11 @@ def discover(root: Path, environment: str = "local", *, by_hand: bool = False) -
     return stacks
 
 
+def everything(root: Path, environment: str) -> dict[str, StackInfo]:
+    """Every stack that `environment` has, those that a person deploys by hand too. Raises as `discover` does."""
+    return discover(root, environment) | discover(root, environment, by_hand=True)
+
+
 def order(stacks: Mapping[str, StackInfo]) -> list[str]:
     """The stacks so that each comes after those it needs; otherwise by name. Raises LeandataError for a cycle."""
     done: list[str] = []

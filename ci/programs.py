@@ -14,8 +14,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ import pulumi
 from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.stack import run_in_stack
 
-from ci.graph import StackInfo, discover, order
-from ci.mocked import answer
+from ci import mocked
+from ci.graph import StackInfo, everything, order
 from infra.environment import ROOT
 from leandata.errors import LeandataError
 
@@ -54,6 +54,10 @@ class Resource:
     deletes_first: bool = False
 
 
+_FIELDS = frozenset(one.name for one in fields(Resource))
+_LISTS = frozenset(one.name for one in fields(Resource) if str(one.type).startswith("tuple"))
+
+
 @dataclass(slots=True)
 class Program:
     """What one stack's program declares: its resources by URN, and its outputs."""
@@ -71,8 +75,7 @@ def declared(environment: str, *, root: Path = ROOT, environ: Mapping[str, str] 
 
     Raises LeandataError with the program's own reason when one fails.
     """
-    places = [root, root / "shared", *sorted((root / "services").glob("*"))]
-    own = {"LEANDATA_ENV": environment, "PYTHONPATH": os.pathsep.join(str(place) for place in places)}
+    own = {"LEANDATA_ENV": environment, "PYTHONPATH": module_path(root)}
     result = subprocess.run(
         [sys.executable, "-m", "ci.programs", environment],
         cwd=root,
@@ -83,23 +86,30 @@ def declared(environment: str, *, root: Path = ROOT, environ: Mapping[str, str] 
         stdin=subprocess.DEVNULL,
     )
     try:
-        answer: dict[str, Any] = json.loads(result.stdout)
+        said: dict[str, Any] = json.loads(result.stdout)
     except ValueError:
         lines = result.stderr.strip().splitlines() or ["no reason given"]
-        answer = {"error": lines[-1]}
-    if "error" in answer:
-        raise LeandataError(f"the programs of {environment} fail: {answer['error']}")
-    return {name: _program(found) for name, found in answer["stacks"].items()}
+        said = {"error": lines[-1]}
+    if "error" in said:
+        raise LeandataError(f"the programs of {environment} fail: {said['error']}")
+    return {name: program_of(found) for name, found in said["stacks"].items()}
 
 
-def _program(found: Mapping[str, Any]) -> Program:
-    def resource(raw: dict[str, Any]) -> Resource:
-        # Another checkout may be one whose programs do not say everything.
-        aliases, ignore, needs = (tuple(raw.pop(name, ())) for name in ("aliases", "ignore", "needs"))
-        return Resource(**raw, aliases=aliases, ignore=ignore, needs=needs)
+def module_path(root: Path) -> str:
+    """PYTHONPATH for code that runs in the checkout at `root`: its own modules come before installed ones."""
+    return os.pathsep.join(map(str, [root, root / "shared", *sorted((root / "services").glob("*"))]))
+
+
+def program_of(found: Mapping[str, Any]) -> Program:
+    """A stack's program in an answer. Of another checkout's, what it does not say has its default, more is left out."""
+
+    def resource(raw: Mapping[str, Any]) -> Resource:
+        known: dict[str, Any] = {name: value for name, value in raw.items() if name in _FIELDS}
+        known.update({name: tuple(known[name]) for name in _LISTS & known.keys()})
+        return Resource(**known)
 
     resources = [resource(raw) for raw in found["resources"]]
-    return Program(resources={one.urn: one for one in resources}, outputs=found["outputs"])
+    return Program(resources={one.urn: one for one in resources}, outputs=dict(found["outputs"]))
 
 
 @contextlib.contextmanager
@@ -176,7 +186,7 @@ class _Mocks(mocks.Mocks):
             name = args.inputs["name"]
             outputs = self._before[name.split("/")[1]].outputs
             return name, {"name": name, "outputs": outputs, "secretOutputNames": []}
-        return args.name, answer(args.typ, args.name, args.inputs)
+        return args.name, mocked.answer(args.typ, args.name, args.inputs)
 
     def call(self, args: mocks.MockCallArgs) -> Any:
         raise LeandataError(f"a program calls {args.token}: it cannot be shown without credentials")
@@ -224,25 +234,42 @@ def main() -> None:
     parser.add_argument("environment", help="an environment that has a file in infra/environments")
     environment = parser.parse_args().environment
     try:
-        print(json.dumps({"version": VERSION, "environment": environment, "stacks": _all(environment)}))
+        print(json.dumps({"version": VERSION, "environment": environment, "stacks": answer(environment)}))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a program, its caller is told in one line
-        reason = str(error) if isinstance(error, LeandataError) else f"{type(error).__name__}: {error}"
-        print(json.dumps({"version": VERSION, "error": " ".join(reason.split())[:500]}))
+        print(json.dumps({"version": VERSION, "error": reason(error)}))
 
 
-def _all(environment: str) -> dict[str, Any]:
-    stacks = discover(Path.cwd(), environment) | discover(Path.cwd(), environment, by_hand=True)
-    found: dict[str, Program] = {}
+def reason(error: Exception) -> str:
+    """Why a program cannot be run, as one line of at most 500 characters."""
+    said = str(error) if isinstance(error, LeandataError) else f"{type(error).__name__}: {error}"
+    return " ".join(said.split())[:500]
+
+
+def answer(
+    environment: str,
+    *,
+    root: Path | None = None,
+    stacks: Collection[str] = (),
+    before: Mapping[str, Program] | None = None,
+) -> dict[str, Any]:
+    """What the stacks declare, for machines; with `stacks` only these. Errors of programs are raised.
+
+    They are run in this process, which belongs to the checkout at `root` (the working directory). `before` is what is
+    known of stacks that are not run.
+    """
+    known = everything(root or Path.cwd(), environment)
+    done = dict(before or {})
+    asked = [name for name in order(known) if not stacks or name in stacks]
     with contextlib.redirect_stdout(sys.stderr):  # what a program prints is not our answer
-        for name in order(stacks):
-            found[name] = run(stacks[name], environment=environment, before=found)
+        for name in asked:
+            done[name] = run(known[name], environment=environment, before=done)
     return {
         name: {
-            "needs": list(stacks[name].needs),
-            "outputs": program.outputs,
-            "resources": [asdict(resource) for _, resource in sorted(program.resources.items())],
+            "needs": list(known[name].needs),
+            "outputs": done[name].outputs,
+            "resources": [asdict(resource) for _, resource in sorted(done[name].resources.items())],
         }
-        for name, program in found.items()
+        for name in asked
     }
 
 

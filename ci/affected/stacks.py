@@ -18,7 +18,7 @@ from typing import Any
 from ci.affected import locked
 from ci.affected.changes import Changes, changes
 from ci.affected.tree import TESTS, Tree, closure, importable, naming, way
-from ci.graph import dependents, discover, made_in
+from ci.graph import dependents, everything, made_in
 from leandata.errors import LeandataError
 
 ENVIRONMENTS = "infra/environments/"
@@ -101,7 +101,7 @@ class Question:
         root = self.found.root
         if not (root / ENVIRONMENTS / f"{environment}.toml").exists():
             return {}
-        return discover(root, environment) | discover(root, environment, by_hand=True)
+        return everything(root, environment)
 
     @functools.cache  # noqa: B019
     def _tables(self, environment: str) -> tuple[tuple[dict[str, Any], ...], bool]:

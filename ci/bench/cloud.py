@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ci.programs import Program, declared
+from ci.programs import Program, declared, module_path
 from infra.environment import ROOT, names
 from leandata.errors import LeandataError
 
@@ -86,8 +86,7 @@ def seconds_of(judge: Callable[[Mapping[str, Program]], Any], programs: Mapping[
 
 
 def _child(what: str, argument: str) -> dict[str, float]:
-    places = [ROOT, ROOT / "shared", *sorted((ROOT / "services").glob("*"))]
-    own = {"PYTHONPATH": os.pathsep.join(map(str, places)), "LEANDATA_ENV": argument if what == "whole" else "local"}
+    own = {"PYTHONPATH": module_path(ROOT), "LEANDATA_ENV": argument if what == "whole" else "local"}
     started = time.perf_counter()
     result = subprocess.run(
         [sys.executable, "-m", "ci.bench.cloud", what, argument],

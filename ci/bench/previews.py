@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from ci.graph import discover
+from ci.programs import module_path
 from infra.environment import ROOT
 from leandata.errors import LeandataError
 
@@ -41,8 +42,7 @@ def measure(folder: Path) -> dict[str, float]:
 
 def _preview(clone: Path, folder: Path, environment: str) -> float:
     """Seconds of one preview in the clone, with this environment's packages. Raises LeandataError when it fails."""
-    places = [clone, clone / "shared", *sorted((clone / "services").glob("*"))]
-    own = {"PYTHONPATH": os.pathsep.join(map(str, places)), "LEANDATA_CACHE": str(folder / "cache")}
+    own = {"PYTHONPATH": module_path(clone), "LEANDATA_CACHE": str(folder / "cache")}
     code = "import sys; from ci.cli import run; sys.exit(run(sys.argv[1:]))"
     options = ["--env", environment, "--live", "no", "--soft", "--out", str(folder / "out")]
     started = time.monotonic()

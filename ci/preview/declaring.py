@@ -7,19 +7,15 @@ may be an older one: `ci.preview.running` starts it, and reads its answer.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import sys
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ci.graph import discover, order
-from ci.programs import Program, run
+from ci import programs
+from ci.programs import Program
 from infra.environment import Environment
-from leandata.errors import LeandataError
 
 VERSION = 1
 
@@ -37,28 +33,10 @@ def answer(
         Environment.current.cache_clear()
         try:
             before = {name: Program(outputs=one) for name, one in (outputs or {}).get(environment, {}).items()}
-            found[environment] = {"stacks": _stacks(environment, root=root, stacks=stacks, before=before)}
+            found[environment] = {"stacks": programs.answer(environment, root=root, stacks=stacks, before=before)}
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a program, its caller is told in one line
-            reason = str(error) if isinstance(error, LeandataError) else f"{type(error).__name__}: {error}"
-            found[environment] = {"error": " ".join(reason.split())[:500]}
+            found[environment] = {"error": programs.reason(error)}
     return {"version": VERSION, "environments": found}
-
-
-def _stacks(environment: str, *, root: Path, stacks: Collection[str], before: dict[str, Program]) -> dict[str, Any]:
-    known = discover(root, environment) | discover(root, environment, by_hand=True)
-    done: dict[str, Program] = dict(before)
-    asked = [name for name in order(known) if not stacks or name in stacks]
-    with contextlib.redirect_stdout(sys.stderr):  # what a program prints is not our answer
-        for name in asked:
-            done[name] = run(known[name], environment=environment, before=done)
-    return {
-        name: {
-            "needs": list(known[name].needs),
-            "outputs": done[name].outputs,
-            "resources": [asdict(resource) for _, resource in sorted(done[name].resources.items())],
-        }
-        for name in asked
-    }
 
 
 def main() -> None:

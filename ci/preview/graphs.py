@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ci.bootstrap import cache
-from ci.graph import discover
+from ci.graph import everything
 from ci.preview.running import Asked, Graph, ask, read
 from ci.preview.sources import Repository, Sources
 from leandata.errors import LeandataError
@@ -155,7 +155,7 @@ def _rest(root: Path, wanted: Wanted, *, base: Answers, head: Answers, say: Say)
     for name in (name for name in wanted.environments if head[name] is None):
         known = (base[name] or {}).get("stacks") or {}
         some = wanted.affected.get(name)
-        present = {**discover(root, name), **discover(root, name, by_hand=True)}
+        present = everything(root, name)
         if some is None or not known or not {*present} - {*some} <= {*known}:
             whole.append(name)
             continue

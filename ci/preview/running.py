@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from ci.programs import Program, Resource
+from ci.programs import Program, module_path, program_of
+from ci.snapshot import STATE
 
-# Checkouts and state folders lie in other places: what is compared says these instead.
-CHECKOUT, _PYTHON, _STATE = Path("/checkout"), "<python>", "/leandata-state"
-_FIELDS = frozenset(one.name for one in dataclasses.fields(Resource))
-_LISTS = frozenset(one.name for one in dataclasses.fields(Resource) if str(one.type).startswith("tuple"))
+# Checkouts lie in other places: what is compared says these instead.
+CHECKOUT, _PYTHON = Path("/checkout"), "<python>"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,19 +69,9 @@ def read(raw: Mapping[str, Any]) -> Graph:
         return Graph(error=str(raw["error"]))
     stacks: Mapping[str, Any] = raw["stacks"]
     return Graph(
-        programs={name: _program(found) for name, found in stacks.items()},
+        programs={name: program_of(found) for name, found in stacks.items()},
         needs={name: tuple(found.get("needs") or ()) for name, found in stacks.items()},
     )
-
-
-def _program(found: Mapping[str, Any]) -> Program:
-    def resource(raw: Mapping[str, Any]) -> Resource:
-        known: dict[str, Any] = {name: value for name, value in raw.items() if name in _FIELDS}
-        known.update({name: tuple(known[name]) for name in _LISTS & known.keys()})
-        return Resource(**known)
-
-    resources = [resource(raw) for raw in found["resources"]]
-    return Program(resources={one.urn: one for one in resources}, outputs=dict(found["outputs"]))
 
 
 @contextlib.contextmanager
@@ -111,8 +100,7 @@ def _started(asked: Asked) -> Generator[tuple[subprocess.Popen[bytes], IO[bytes]
 def _environ(root: Path) -> dict[str, str]:
     """The variables of a run: none of this machine's settings, the checkout's own modules first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
-    places = [root, root / "shared", *sorted((root / "services").glob("*"))]
-    return {**kept, "LEANDATA_STATE": _STATE, "PYTHONPATH": os.pathsep.join(map(str, places))}
+    return {**kept, "LEANDATA_STATE": STATE, "PYTHONPATH": module_path(root)}
 
 
 def _answered(asked: Asked, started: tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]) -> dict[str, Any]:

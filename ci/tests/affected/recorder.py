@@ -83,7 +83,7 @@ def _answer(request: dict[str, str], *, tell: int) -> None:
         with contextlib.redirect_stdout(sys.stderr):
             from ci import programs
 
-            found: dict[str, Any] = programs._all(request["environment"])
+            found: dict[str, Any] = programs.answer(request["environment"])
     except BaseException as error:  # noqa: BLE001 - whatever is wrong with a program, it fails
         found = {"error": f"{type(error).__name__}: {error}"}
     out.write(json.dumps(found) + "\n")
