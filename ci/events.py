@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _QUIET = frozenset({"same", "refresh", "read", "discard"})
-_SHOWN = frozenset({"create", "update", "delete", "replace"})
+SHOWN = frozenset({"create", "update", "delete", "replace"})
 _SECRET = re.compile(r"\{&\{.*?\}\}", re.DOTALL)
 _NOISE = ("update failed", "preview failed", "destroy failed", "resource", "failed with an unhandled exception")
 
@@ -20,7 +20,7 @@ _NOISE = ("update failed", "preview failed", "destroy failed", "resource", "fail
 class Step:
     """One thing that is done: `op` is create, update, delete or replace; `changed` names properties, sorted.
 
-    `type` is the last part of `whole`, such as `machine:index:File`.
+    `type` is the last part of `whole`, such as `machine:index:File`; `urn` is the engine's name of the resource.
     """
 
     op: str
@@ -28,6 +28,7 @@ class Step:
     name: str
     changed: tuple[str, ...] = ()
     whole: str = ""
+    urn: str = ""
 
 
 @dataclass(slots=True)
@@ -61,16 +62,16 @@ class Log:
         return dict(sorted(Counter(step.op for step in self.steps).items()))
 
     def _started(self, metadata: Any) -> None:
-        op = str(getattr(metadata.op, "value", metadata.op))
+        op = op_of(metadata)
         if ours(metadata.type):
             return
         name = metadata.urn.rpartition("::")[2]
         if op not in _QUIET:
             self.current = name
-        if op in _SHOWN:
+        if op in SHOWN:
             names = tuple(sorted(metadata.detailed_diff or {}))
             short = metadata.type.rpartition(":")[2]
-            self.steps.append(Step(op=op, type=short, name=name, changed=names, whole=metadata.type))
+            self.steps.append(Step(op=op, type=short, name=name, changed=names, whole=metadata.type, urn=metadata.urn))
 
 
 def condense(message: str, *, urn: str) -> str:
@@ -93,6 +94,11 @@ def _last_of_traceback(message: str) -> str:
     lines = [line for line in message.strip().splitlines() if line and not line.startswith((" ", "\t"))]
     last = lines[-1] if lines else "the program failed"
     return re.sub(r"^[\w.]*?(\w*Error|\w*Exception): ", "", last)
+
+
+def op_of(metadata: Any) -> str:
+    """What the engine does to a resource, such as `create`: in events it is a text or an enumeration."""
+    return str(getattr(metadata.op, "value", metadata.op))
 
 
 def ours(type_: str) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ci.drift.model import ABSENT, Found, Kind
+from ci.events import SHOWN, op_of, ours
 
-_STEPS = frozenset({"create", "update", "replace", "delete"})
 _MISSING: Any = object()
 _OURS = "machine:"
 
@@ -48,7 +48,7 @@ class Seen:
             self._plan(event.resource_pre_event.metadata)
 
     def _read(self, metadata: Any) -> None:
-        if _op(metadata) != "refresh" or _engines(metadata.type) or metadata.old is None:
+        if op_of(metadata) != "refresh" or ours(metadata.type) or metadata.old is None:
             return
         before = dict(metadata.old.outputs or {})
         after = dict(metadata.new.outputs or {}) if metadata.new is not None else None
@@ -60,8 +60,8 @@ class Seen:
         self.live[metadata.urn] = Live(type=metadata.type, before=before, after=after)
 
     def _plan(self, metadata: Any) -> None:
-        op = _op(metadata)
-        if op not in _STEPS or _engines(metadata.type):
+        op = op_of(metadata)
+        if op not in SHOWN or ours(metadata.type):
             return
         self.planned[metadata.urn] = Planned(
             type=metadata.type,
@@ -136,11 +136,3 @@ def _identity(properties: Mapping[str, Any]) -> str:
 
 def _top(path: str) -> str:
     return path.split(".", maxsplit=1)[0].split("[", maxsplit=1)[0]
-
-
-def _op(metadata: Any) -> str:
-    return str(getattr(metadata.op, "value", metadata.op))
-
-
-def _engines(type_: str) -> bool:
-    return type_.startswith(("pulumi:", "leandata:"))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ci.deploy import run_all
 from ci.engine import Engine
@@ -22,7 +21,6 @@ from leandata.errors import LeandataError
 
 ALSO_LIVE = "also differs live: not by this change"
 ALREADY_LIVE = "already live: the engine has nothing to do"
-_OPS = frozenset({"create", "update", "replace", "delete"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,23 +38,9 @@ class LiveStep:
         return self.urn.rpartition("::")[2]
 
 
-@dataclass(slots=True)
-class Steps(Log):
-    """A log that also keeps the URN of each step."""
-
-    stack: str = ""
-    found: list[LiveStep] = field(default_factory=list[LiveStep])
-
-    def take(self, event: Any) -> None:
-        """Note one engine event."""
-        Log.take(self, event)
-        if event.resource_pre_event is not None:
-            metadata = event.resource_pre_event.metadata
-            op = str(getattr(metadata.op, "value", metadata.op))
-            if op in _OPS and not metadata.type.startswith(("pulumi:", "leandata:")):
-                names = tuple(sorted(metadata.detailed_diff or {}))
-                step = LiveStep(stack=self.stack, urn=metadata.urn, type=metadata.type, op=op, properties=names)
-                self.found.append(step)
+def live_steps(stack: str, log: Log) -> list[LiveStep]:
+    """What the engine said that it would do to a stack."""
+    return [LiveStep(stack=stack, urn=one.urn, type=one.whole, op=one.op, properties=one.changed) for one in log.steps]
 
 
 def reconcile(changes: Iterable[StackChanges], steps: Sequence[LiveStep]) -> Live:
@@ -120,7 +104,6 @@ def steps_of(engine: Engine) -> list[LiveStep]:
     """What the engine would do to every stack; nothing is changed, and no lock is taken. Raises LeandataError."""
     environment = engine.environment
     stacks = discover(environment.root, environment.name)
-    logs: Mapping[str, Steps] = {name: Steps(stack=name) for name in stacks}
     os.environ["LEANDATA_ENV"] = environment.name
     Environment.current.cache_clear()
     port, stop = serve()
@@ -131,7 +114,7 @@ def steps_of(engine: Engine) -> list[LiveStep]:
             runs = run_all(
                 looking,
                 stacks,
-                act=lambda stack, log: stack.preview(logs[stack.info.name]),  # noqa: ARG005
+                act=lambda stack, log: stack.preview(log),
                 watcher=watcher,
                 locked=False,
             )
@@ -141,4 +124,4 @@ def steps_of(engine: Engine) -> list[LiveStep]:
         if run.state == "failed":
             reason = (run.problems or ["no reason given"])[0]
             raise LeandataError(f"the engine's preview of {run.info.name} fails: {reason}")
-    return [step for _, log in sorted(logs.items()) for step in log.found]
+    return [step for run in runs for step in live_steps(run.info.name, run.log)]

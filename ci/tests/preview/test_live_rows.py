@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ci.events import Log
 from ci.preview.document import text
-from ci.preview.live import ALREADY_LIVE, ALSO_LIVE, LiveStep, Steps, reconcile
+from ci.preview.live import ALREADY_LIVE, ALSO_LIVE, LiveStep, live_steps, reconcile
 from ci.preview.markdown import LIMIT, markdown
 from ci.preview.model import Change, Op, PropertyChange
 from ci.preview.page import page
@@ -145,32 +146,32 @@ def event(op: Any, type_: str = "machine:index:File", name: str = "x", diff: Any
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("form", ["text", "enumeration"])
 def test_a_step_is_kept_with_its_stack_and_name_however_the_engine_names_it(op: Op, form: str) -> None:
-    log = Steps(stack="api")
+    log = Log()
     log.take(event(op if form == "text" else SimpleNamespace(value=op)))
-    assert [(one.op, one.stack, one.name, one.properties) for one in log.found] == [(op, "api", "x", ())]
+    assert [(one.op, one.stack, one.name, one.properties) for one in live_steps("api", log)] == [(op, "api", "x", ())]
 
 
 @pytest.mark.parametrize(
     "op", ["same", "read", "refresh", "discard", "create-replacement", "delete-replaced", "import", ""]
 )
 def test_what_changes_nothing_or_is_half_of_a_replacement_is_no_step(op: str) -> None:
-    log = Steps(stack="api")
+    log = Log()
     log.take(event(op))
-    assert log.found == []
+    assert live_steps("api", log) == []
 
 
 @pytest.mark.parametrize("type_", ["pulumi:pulumi:Stack", "pulumi:providers:aws", "leandata:index:Service"])
 def test_stacks_providers_and_components_are_no_steps(type_: str) -> None:
-    log = Steps(stack="api")
+    log = Log()
     log.take(event("create", type_))
-    assert log.found == []
+    assert live_steps("api", log) == []
 
 
 def test_a_problem_of_the_engine_is_kept_beside_the_steps() -> None:
-    log = Steps(stack="api")
+    log = Log()
     said = SimpleNamespace(severity="error", message="error: no such bucket", urn="")
     log.take(SimpleNamespace(resource_pre_event=None, res_outputs_event=None, diagnostic_event=said))
-    assert (log.found, log.problems) == ([], ["no such bucket"])
+    assert (live_steps("api", log), log.problems) == ([], ["no such bucket"])
 
 
 # -- as it is shown ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ci.preview.live import ALREADY_LIVE, ALSO_LIVE, LiveStep, Steps, reconcile
+from ci.events import Log
+from ci.preview.live import ALREADY_LIVE, ALSO_LIVE, LiveStep, live_steps, reconcile
 from ci.preview.model import Op, PropertyChange
 from ci.tests.preview.previews import change, stack
 
@@ -68,7 +69,7 @@ def event(op: str, type_: str = "machine:index:File", diff: Any = None) -> Any:
 
 
 def test_steps_are_kept_with_their_urns_and_quiet_ones_are_not() -> None:
-    log = Steps(stack="api")
+    log = Log()
     for one in (
         event("update", diff={"b": 1, "a": 1}),
         event("same"),
@@ -77,7 +78,7 @@ def test_steps_are_kept_with_their_urns_and_quiet_ones_are_not() -> None:
         event("read"),
     ):
         log.take(one)
-    assert log.found == [
+    assert live_steps("api", log) == [
         LiveStep(
             stack="api",
             urn="urn:pulumi:local::api::machine:index:File::x",
