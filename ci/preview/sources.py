@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ci import git
+from ci.ending import terminable
 from leandata.errors import LeandataError
 
 _MAINS = ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main")
@@ -132,7 +130,7 @@ class Repository:
         """A work tree of `commit` in a temporary folder; removed always, also on ^C and on SIGTERM."""
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
         place = folder / "base"
-        with _terminated():
+        with terminable():
             try:
                 self.git("worktree", "prune")
                 self.git("worktree", "add", "--detach", "--quiet", str(place), commit.id)
@@ -141,21 +139,3 @@ class Repository:
                 git.run(self.root, "worktree", "remove", "--force", "--force", str(place))
                 shutil.rmtree(folder, ignore_errors=True)
                 git.run(self.root, "worktree", "prune")
-
-
-@contextlib.contextmanager
-def _terminated() -> Generator[None]:
-    """SIGTERM as ^C, so that what was made is removed."""
-
-    def told(number: int, frame: Any) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, told)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -47,13 +47,30 @@ def summary(runs: Sequence[StackRun], *, environment: str) -> str:
     return "\n".join(lines)
 
 
+def typed(environment: str, *, question: str, why: str, hint: str, refused: str = "nothing was changed") -> None:
+    """Go on only after the environment's name was typed, or in a pipeline (CI=true).
+
+    Raises LeandataError when it is not typed (`refused` says what did not happen), or nobody can type it (`why`).
+    """
+    if answered(yes=False):
+        return
+    if not sys.stdin.isatty():
+        raise LeandataError(why, hint=hint)
+    if _line(f"{question}: ") != environment:
+        raise LeandataError(f"not confirmed; {refused}")
+
+
 def ask(question: str) -> None:
     """Go on only after a typed y. Raises LeandataError when it is not given, or cannot be."""
     if not sys.stdin.isatty():
         raise LeandataError("this deployment needs a typed y", hint="Run it in a terminal, or give YES=yes")
-    try:
-        answer = input(f"{question} [y/N] ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
+    if _line(f"{question} [y/N] ").lower() not in ("y", "yes"):
         raise LeandataError("not confirmed; nothing was changed")
+
+
+def _line(prompt: str) -> str:
+    """What was typed; "" when the input ends."""
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        return ""

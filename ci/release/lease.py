@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import threading
 import time
@@ -19,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from ci.ending import terminable
 from ci.locks import LockedError
 from ci.release.people import who
 from ci.release.store import TakenError
@@ -173,7 +173,7 @@ def held(lease: Lease, *, say: Callable[[str], None], lost: Callable[[], None]) 
     The value says whether it was taken over from one who never gave it up. `lost` is called once when it could not be
     renewed until shortly before its end, or is not ours any more: what is being done must end then.
     """
-    with _terminable():
+    with terminable():
         taken_over = lease.take(say=say)
         ended = threading.Event()
         thread = threading.Thread(target=_renewing, args=[lease, ended, lost], daemon=True)
@@ -197,21 +197,3 @@ def _renewing(lease: Lease, ended: threading.Event, lost: Callable[[], None]) ->
                 continue  # the bucket was not reached; there is time to try again
         lost()
         return
-
-
-@contextmanager
-def _terminable() -> Generator[None]:
-    """SIGTERM ends what goes on inside as ^C does, so that what is held is given up."""
-
-    def end(number: int, frame: Any) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -14,6 +13,7 @@ from ci.engine import Engine
 from ci.events import ours
 from ci.graph import discover, select
 from ci.progress import watching
+from ci.release import asking
 from ci.release.alone import alone
 from ci.verbs.deploy import names, record
 from infra.environment import Environment
@@ -35,7 +35,13 @@ def destroy(options: Options) -> int:
     if options.data:
         if wanted:
             raise LeandataError("--data removes everything, so it goes without --stack")
-        _confirm(environment)
+        asking.typed(
+            environment.name,
+            question=f"This removes all data in {environment.state}. Type the environment's name to go on",
+            why="removing data needs a typed confirmation",
+            hint="Run it in a terminal, or set CI=true",
+            refused="nothing was removed",
+        )
     stacks = select(discover(environment.root, environment.name), wanted)
     engine = Engine(environment=environment, pulumi=pulumi_path())
     deployed = {name: info for name, info in stacks.items() if engine.checkpoint(name).exists()}
@@ -62,16 +68,6 @@ def destroy(options: Options) -> int:
         if kept:
             print(f"Kept in {environment.state}: {', '.join(kept)}. `make destroy DATA=yes` removes them too.")
     return 0 if good else 1
-
-
-def _confirm(environment: Environment) -> None:
-    if os.environ.get("CI") == "true":
-        return
-    if not sys.stdin.isatty():
-        raise LeandataError("removing data needs a typed confirmation", hint="Run it in a terminal, or set CI=true")
-    typed = input(f"This removes all data in {environment.state}. Type the environment's name to go on: ")
-    if typed.strip() != environment.name:
-        raise LeandataError("not confirmed; nothing was removed")
 
 
 def _end(environment: Environment, *, data: bool) -> None:

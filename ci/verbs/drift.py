@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ci.cli import Options, emit, parser
+from ci.comment.deciding import BOT
 from ci.drift.issues import Issue, body, decide
 from ci.drift.look import look
 from ci.drift.model import StackDrift, exit_code
@@ -18,11 +17,10 @@ from ci.drift.noise import load
 from ci.drift.report import answer, lines
 from ci.graph import discover, select
 from ci.progress import watching
+from ci.release import asking
 from ci.verbs.deploy import deploy, names
 from infra.environment import Environment
 from leandata.errors import LeandataError
-
-_BOT = "github-actions[bot]"
 
 
 def drift(options: Options) -> int:
@@ -36,7 +34,7 @@ def drift(options: Options) -> int:
     if options.out:
         _write(Path(options.out), environment.name, found)
     if options.json:
-        actions = decide(opened, found, environment=environment.name, author=_BOT)
+        actions = decide(opened, found, environment=environment.name, author=BOT)
         emit({**answer(environment.name, found), "issues": [asdict(action) for action in actions]})
     else:
         print("\n".join(lines(found)))
@@ -49,11 +47,12 @@ def _reverted(environment: Environment, found: Sequence[StackDrift]) -> int:
     differing = [stack.stack for stack in found if any(one.kind != "beside" for one in stack.differences)]
     if not differing or any(stack.error for stack in found):
         return exit_code(found)
-    if os.environ.get("CI") != "true":
-        if not sys.stdin.isatty():
-            raise LeandataError("reverting needs a typed confirmation", hint="Run it in a terminal, or set CI=true")
-        if input(f"Type {environment.name} to deploy {', '.join(differing)}: ").strip() != environment.name:
-            raise LeandataError("not confirmed; nothing was changed")
+    asking.typed(
+        environment.name,
+        question=f"Type {environment.name} to deploy {', '.join(differing)}",
+        why="reverting needs a typed confirmation",
+        hint="Run it in a terminal, or set CI=true",
+    )
     asked = ["deploy", "--env", environment.name, "--stack", ",".join(differing), "--yes"]
     return deploy(parser().parse_args(asked))
 

@@ -16,9 +16,9 @@ from ci.backup.manifest import BackupError, Manifest, demand_whole
 from ci.backup.restoring import Outcome, Restore, chosen, in_the_way, planned
 from ci.backup.taking import Places
 from ci.cli import Options, emit
+from ci.release import asking
 from infra.environment import Environment
 from infra.provider.supervisor import Supervisor
-from leandata.errors import LeandataError
 
 
 def restore(options: Options) -> int:
@@ -56,16 +56,14 @@ def restore(options: Options) -> int:
 
 def confirm(environment: Environment, there: list[str]) -> None:
     """Raises LeandataError unless nothing is in the way, or somebody said that it may be replaced."""
-    if not there or os.environ.get("CI") == "true":
-        return
-    what = f"{environment.state} holds {', '.join(there)} already"
-    if not sys.stdin.isatty():
-        raise LeandataError(what, hint="Run it in a terminal and confirm it, or set CI=true")
-    typed = ""
-    with contextlib.suppress(EOFError):
-        typed = input(f"{what}. Type the environment's name to replace it: ").strip()
-    if typed != environment.name:
-        raise LeandataError("not confirmed; nothing was changed")
+    if there:
+        what = f"{environment.state} holds {', '.join(there)} already"
+        asking.typed(
+            environment.name,
+            question=f"{what}. Type the environment's name to replace it",
+            why=what,
+            hint="Run it in a terminal and confirm it, or set CI=true",
+        )
 
 
 def deploy(environment: Environment, *, quiet: bool) -> dict[str, Any]:

@@ -248,6 +248,32 @@ def test_a_typed_yes_lets_a_deployment_go_on(engine: Make, monkeypatch: pytest.M
         allow(found)
 
 
+def confirm() -> None:
+    hint = "Run it in a terminal"
+    asking.typed("prod", question="Type prod to go on", why="it is not there to be asked", hint=hint, refused="no harm")
+
+
+@pytest.mark.parametrize("said", ["dev\n", "\n", "Prod\n", "y\n", "\x04"], ids=["other", "nothing", "case", "y", "^D"])
+def test_what_removes_or_replaces_goes_on_only_after_the_name_of_its_environment(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with typed("  prod \n", monkeypatch):
+        confirm()
+    with typed(said, monkeypatch), pytest.raises(LeandataError) as refused:
+        confirm()
+    assert str(refused.value) == "not confirmed; no harm"
+
+
+def test_where_nobody_can_type_only_a_pipeline_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(LeandataError) as refused:
+        confirm()
+    assert str(refused.value) == "it is not there to be asked. Run it in a terminal"
+    monkeypatch.setenv("CI", "true")
+    confirm()
+
+
 def test_elsewhere_a_preview_that_fails_ends_it_with_its_reason(engine: Make) -> None:
     with pytest.raises(LeandataError) as refused:
         allow(engine("prod", made="lake", fails="api"))
