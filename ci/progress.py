@@ -118,3 +118,8 @@ def _now(run: StackRun) -> str:
     if run.state == "running":
         return run.log.current
     return did(run) if run.state == "done" else run.state
+
+
+def say(text: str) -> None:
+    """A sentence about what goes on, beside the answer."""
+    print(text, file=sys.stderr, flush=True)

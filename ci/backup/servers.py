@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -63,18 +62,9 @@ def warehouse(root: Path, data: Path, *, log: Path) -> Generator[Warehouse]:
 def free_port(*, count: int = 1) -> int:
     """The first of `count` ports in a row that nobody listens on now, below those that outgoing connections take."""
     for first in range(26_000, 32_000, max(count, 7)):
-        if all(_free(first + offset) for offset in range(count)):
+        if all(health.free(first + offset) for offset in range(count)):
             return first
     raise BackupError("no port is free between 26000 and 32000")
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as listener:
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 @contextmanager

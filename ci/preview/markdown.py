@@ -6,17 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ci.preview.escaping import code, prose, value
-from ci.preview.model import ABSENT, LATER, Change, PropertyChange, StackChanges
-from ci.preview.report import Money, Preview
+from ci.preview.model import Change, PropertyChange, StackChanges
+from ci.preview.report import SIGNS, WORDS, Money, Preview, gravest_first
 from ci.preview.risk_rows import LEVELS, Row, rows
 from ci.snapshot import short
 
 LIMIT = 60_000
 _FOR_RISKS = 36_000
 _FOR_HEAD = 16_000
-_SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-"}
-_GRAVE = {"delete": 0, "replace": 1, "update": 2, "create": 3}
-_WORDS = {ABSENT: "not set", LATER: "known after deploy"}
 _WHOLE = "the artifact `preview.html` and `preview.json` have all of it"
 
 
@@ -101,7 +98,7 @@ def _risks(preview: Preview) -> list[str]:
 
 
 def _risk(row: Row) -> str:
-    where = " ".join(part for part in (row.stack, short(row.type) if ":" in row.type else row.type) if part)
+    where = " ".join(part for part in (row.stack, short(row.type)) if part)
     if len(row.names) == row.count or row.count == 1:
         named = ", ".join(code(name, length=120) for name in row.names)
     else:
@@ -185,7 +182,7 @@ def _details(stacks: Sequence[StackChanges], room: int) -> Iterator[str]:
 def _within(stack: StackChanges, share: int) -> tuple[list[str], int]:
     lines: list[str] = []
     used = 0
-    changes = sorted(stack.changes, key=lambda change: (_GRAVE[change.op], change.urn))
+    changes = gravest_first(stack)
     for number, change in enumerate(changes):
         line = _change(change)
         if used + len(line) + 1 > share - 150:
@@ -201,7 +198,7 @@ def _change(change: Change) -> str:
     unsure = " (may turn out as a replacement)" if change.may_replace and change.op == "update" else ""
     order = " (the old one is deleted first)" if change.deletes_first and change.op == "replace" else ""
     kind = prose(short(change.type), length=120)
-    first = f"- `{_SIGNS[change.op]}` {change.op} {kind} {code(change.name)}{unsure}{order}"
+    first = f"- `{SIGNS[change.op]}` {change.op} {kind} {code(change.name)}{unsure}{order}"
     if change.op in ("create", "delete"):
         return first
     properties = [f"  - {_property(one)}" for one in change.properties[:40]]
@@ -216,6 +213,6 @@ def _property(one: PropertyChange) -> str:
 
 
 def _value(found: Any) -> str:
-    if isinstance(found, str) and found in _WORDS:
-        return _WORDS[found]
+    if isinstance(found, str) and found in WORDS:
+        return WORDS[found]
     return code(value(found), length=120)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Op = Literal["create", "update", "replace", "delete"]
 RiskKind = Literal["data", "access", "network", "protection", "secret", "cost", "order"]
@@ -80,3 +80,11 @@ class StackChanges:
         found = Counter(change.op for change in self.changes)
         ops: tuple[Op, ...] = ("create", "update", "replace", "delete")
         return {**{op: found[op] for op in ops}, "same": self.same}
+
+
+class Signers(Protocol):
+    """Who signs what."""
+
+    def signers(self, kind: RiskKind, stack: str) -> tuple[str, ...]:
+        """The teams that sign a risk of this kind in this stack."""
+        ...

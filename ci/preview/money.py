@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
 
 from ci.cost import attributed, by_place
-from ci.preview.model import Risk, RiskKind
+from ci.preview.model import Risk, Signers
 from ci.preview.report import Budget, Money, MoneyLine
 from ci.prices import Prices
 from ci.programs import Program
 from infra.components.manifest import ServiceManifest
 
 _CENT = 0.005
-
-
-class Signers(Protocol):
-    """Who signs what."""
-
-    def signers(self, kind: RiskKind, stack: str) -> tuple[str, ...]:
-        """The teams that sign a risk of this kind in this stack."""
-        ...
 
 
 def money(

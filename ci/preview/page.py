@@ -9,14 +9,11 @@ from html import escape
 
 from ci.preview.document import cents
 from ci.preview.escaping import cut, value, visible
-from ci.preview.model import ABSENT, LATER, Change, PropertyChange, StackChanges
-from ci.preview.report import OPS, Money, Preview
+from ci.preview.model import Change, PropertyChange, StackChanges
+from ci.preview.report import OPS, SIGNS, WORDS, Money, Preview, gravest_first
 from ci.render_svg import Box, diagram
 from ci.snapshot import short
 
-_WORDS = {ABSENT: "not set", LATER: "known after deploy"}
-_SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-"}
-_GRAVE = {"delete": 0, "replace": 1, "update": 2, "create": 3}
 _STYLE = """
 :root{--ink:#1e293b;--soft:#475569;--ground:#fff;--card:#f8fafc;--line:#e2e8f0;--stop:#b91c1c;--go:#15803d;--care:#b45309}
 @media (prefers-color-scheme:dark){:root{--ink:#e2e8f0;--soft:#94a3b8;--ground:#0b1120;--card:#0f172a;--line:#334155;
@@ -125,7 +122,7 @@ def _graph(preview: Preview, counts: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _note(stack: StackChanges) -> str:
-    return " ".join(f"{_SIGNS[op]}{count}" for op, count in stack.counts().items() if op in _SIGNS and count)
+    return " ".join(f"{SIGNS[op]}{count}" for op, count in stack.counts().items() if op in SIGNS and count)
 
 
 def _risks(preview: Preview) -> Iterator[str]:
@@ -191,8 +188,7 @@ def _live(preview: Preview) -> Iterator[str]:
 
 def _stack(stack: StackChanges) -> str:
     counts = " · ".join(f"{op} {count:,}" for op, count in stack.counts().items() if count)
-    changes = sorted(stack.changes, key=lambda change: (_GRAVE[change.op], change.urn))
-    entries = "".join(map(_change, changes))
+    entries = "".join(map(_change, gravest_first(stack)))
     return _folded(f"<b>{_text(stack.stack)}</b> <span class=soft>{counts}</span>", entries)
 
 
@@ -206,7 +202,7 @@ def _change(change: Change) -> str:
     tone = {"delete": "stop", "replace": "care"}.get(change.op, "")
     shown = change.properties if change.op in ("update", "replace") else ()
     entries = "".join(map(_property, shown))
-    head = f'<span class="{tone}">{_SIGNS[change.op]} {change.op}</span> {_kind(change.type)}'
+    head = f'<span class="{tone}">{SIGNS[change.op]} {change.op}</span> {_kind(change.type)}'
     head += f" <code>{_text(change.name)}</code>{more}"
     return f'<div class="change" data-row>{head}{f"<ul>{entries}</ul>" if entries else ""}</div>'
 
@@ -217,12 +213,12 @@ def _property(one: PropertyChange) -> str:
 
 
 def _kind(type_: str) -> str:
-    return _text(short(type_) if ":" in type_ else type_)
+    return _text(short(type_))
 
 
 def _value(found: object) -> str:
-    if isinstance(found, str) and found in _WORDS:
-        return _WORDS[found]
+    if isinstance(found, str) and found in WORDS:
+        return WORDS[found]
     return f"<code>{_text(cut(value(found), 600))}</code>"
 
 

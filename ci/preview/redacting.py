@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ci.preview.differing import document
 from ci.preview.model import ABSENT, LATER, Change, PropertyChange, Risk, StackChanges
 from ci.programs import HIDDEN
 
@@ -122,10 +123,10 @@ class Redactor:
         for secret in self.known:
             if secret in text:
                 text = text.replace(secret, HIDDEN)
-        document = _document(text)
-        if document is not None:
-            shown = self.value(document)
-            return text if shown == document else json.dumps(shown)
+        found = document(text)
+        if found is not None:
+            shown = self.value(found)
+            return text if shown == found else json.dumps(shown)
         for form in _FORMS:
             text = form.sub(lambda match: f"{match['keep']}{HIDDEN}", text)
         return _BASE64.sub(lambda match: HIDDEN if _coded(match[0]) else match[0], text)
@@ -147,7 +148,7 @@ def secrets_of(found: Any, *, opaque: bool = False) -> Iterator[str]:
 
 
 def _of_text(text: str) -> Iterator[str]:
-    yield from secrets_of(_document(text))
+    yield from secrets_of(document(text))
     for form in _FORMS:
         yield from (match["secret"] for match in form.finditer(text))
     for match in _BASE64.finditer(text):
@@ -202,15 +203,6 @@ def _leaves(found: Any) -> Iterator[str]:
     elif isinstance(found, Sequence):
         for one in found:
             yield from _leaves(one)
-
-
-def _document(text: str) -> Any:
-    if text[:1] not in ("{", "["):
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
 
 
 def _coded(text: str) -> str:

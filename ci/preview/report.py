@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ci.preview.model import RISKS, Risk, StackChanges
+from ci.preview.model import ABSENT, LATER, RISKS, Change, Risk, StackChanges
 
 OPS = ("create", "update", "replace", "delete", "same")
+SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-"}
+WORDS = {ABSENT: "not set", LATER: "known after deploy"}
+_GRAVE = {"delete": 0, "replace": 1, "update": 2, "create": 3}
 NO_CHANGE, FAILED, CHANGES, NEEDS_SIGN_OFF = 0, 1, 2, 3
 
 
@@ -175,6 +178,11 @@ class Preview:
             confirm = sum(risk.confirm for risk in mine)
             found.append(SignOff(team=team, risks=len(mine), kinds=kinds, confirm=confirm))
         return tuple(found)
+
+
+def gravest_first(stack: StackChanges) -> list[Change]:
+    """The changes of a stack: what is deleted before what is replaced, updated, created; then by URN."""
+    return sorted(stack.changes, key=lambda change: (_GRAVE[change.op], change.urn))
 
 
 def ordered(risks: Sequence[Risk]) -> tuple[Risk, ...]:

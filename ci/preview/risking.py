@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -71,6 +72,15 @@ def of(change: Change, kind: RiskKind, why: str, *, confirm: bool = False) -> Ri
     return Risk(
         kind=kind, stack=change.stack, urn=change.urn, type=change.type, name=change.name, why=why, confirm=confirm
     )
+
+
+def holds(large: str, small: str) -> bool:
+    """Whether all addresses of one range are in the other; False for what is no range of addresses."""
+    try:
+        one, other = (ipaddress.ip_network(text, strict=False) for text in (small, large))
+    except ValueError:
+        return False
+    return isinstance(one, type(other)) and one.subnet_of(other)  # pyright: ignore[reportArgumentType]
 
 
 def listed(found: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from ci.preview import (
     risks_data,
@@ -18,18 +17,9 @@ from ci.preview import (
     risks_secrets,
     risks_weakened,
 )
-from ci.preview.model import RISKS, Risk, RiskKind, StackChanges
+from ci.preview.model import RISKS, Risk, Signers, StackChanges
 from ci.preview.risking import View
 from ci.programs import Program
-
-
-class Teams(Protocol):
-    """Who signs what."""
-
-    def signers(self, kind: RiskKind, stack: str) -> tuple[str, ...]:
-        """The teams that sign a risk of this kind in this stack."""
-        ...
-
 
 _FINDERS: tuple[Callable[[View], Iterator[Risk]], ...] = (
     risks_data.find,
@@ -43,7 +33,7 @@ _FINDERS: tuple[Callable[[View], Iterator[Risk]], ...] = (
 
 
 def assess(
-    changes: Iterable[StackChanges], *, base: Mapping[str, Program], head: Mapping[str, Program], teams: Teams
+    changes: Iterable[StackChanges], *, base: Mapping[str, Program], head: Mapping[str, Program], teams: Signers
 ) -> tuple[Risk, ...]:
     """The risks of these changes with the teams that sign them, the worst kinds first; costs are found elsewhere."""
     view = View(changes=tuple(one for stack in changes for one in stack.changes), base=base, head=head)

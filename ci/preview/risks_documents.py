@@ -6,7 +6,6 @@ way, split, or moved to another policy of the same role is no risk. What is allo
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from ci.preview.model import Risk, RiskKind
-from ci.preview.risking import View, listed
+from ci.preview.risking import View, holds, listed
 from ci.programs import Resource
 from infra.policy.buckets import statements
 from infra.policy.graph import Object, document, items, mapping, objects
@@ -164,12 +163,7 @@ def _stricter(narrow: Mapping[tuple[str, str], frozenset[str]], wide: Mapping[tu
 
 
 def _inside(small: str, large: str) -> bool:
-    """Whether all addresses of the one range are in the other one."""
-    try:
-        one, other = ipaddress.ip_network(small, strict=False), ipaddress.ip_network(large, strict=False)
-    except ValueError:
-        return small == large
-    return isinstance(one, type(other)) and one.subnet_of(other)  # pyright: ignore[reportArgumentType]
+    return small == large or holds(large, small)
 
 
 def _widened(view: View, after: Sequence[Said], before: Sequence[Said], holder: Holder) -> Iterator[Risk]:

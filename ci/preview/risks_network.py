@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 import re
 from collections import defaultdict
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci.preview.model import ABSENT, Risk
-from ci.preview.risking import View, listed, of
+from ci.preview.risking import View, holds, listed, of
 from ci.programs import Resource
 from infra.policy.graph import at, called, items, mapping, namespace, objects, texts, true
 from infra.policy.workloads import selects
@@ -186,12 +185,7 @@ def _within(narrow: str, wide: str) -> bool:
     places, parts = zip(*(text.partition(": ")[::2] for text in (narrow, wide)), strict=True)
     if all(parts) and places[1] in ("any namespace", places[0]) and parts[1] in ("any pod", parts[0]):
         return True
-    try:
-        small, large = (ipaddress.ip_network(text.partition(" ")[0], strict=False) for text in (narrow, wide))
-    except ValueError:
-        return False
-    same = isinstance(small, type(large)) and small.subnet_of(large)  # pyright: ignore[reportArgumentType]
-    return same and " but " not in wide
+    return " but " not in wide and holds(wide.partition(" ")[0], narrow.partition(" ")[0])
 
 
 def _unclosed(view: View) -> Iterator[Risk]:

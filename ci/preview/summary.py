@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from ci.preview.document import cents
 from ci.preview.escaping import cut, plain, visible
-from ci.preview.report import Preview
+from ci.preview.report import SIGNS, Preview
 from ci.snapshot import short
 
-_SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-"}
 _SHOWN = 12
 
 
@@ -30,15 +29,14 @@ def _lines(preview: Preview) -> Iterator[str]:
     yield from (f"  note: {visible(note)}" for note in preview.notes)
     for risk in preview.risks:
         needs = " + ".join([*risk.teams, *(["typed confirmation"] if risk.confirm else [])])
-        kind = short(risk.type) if ":" in risk.type else risk.type
-        yield f"  RISK {risk.kind}: {risk.stack} {kind} {visible(risk.name)}: {visible(risk.why)} [{needs}]"
+        yield f"  RISK {risk.kind}: {risk.stack} {short(risk.type)} {visible(risk.name)}: {visible(risk.why)} [{needs}]"
     for stack in preview.changed:
         yield f"  {stack.stack}: " + ", ".join(f"{op} {count}" for op, count in stack.counts().items() if count)
         for change in stack.changes[:_SHOWN]:
             names = ", ".join(one.path for one in change.properties[:6])
             names += " ..." if len(change.properties) > 6 else ""
             told = f": {visible(cut(names, 160))}" if names and change.op in ("update", "replace") else ""
-            yield f"    {_SIGNS[change.op]} {change.op:<8} {short(change.type)} {visible(change.name)}{told}"
+            yield f"    {SIGNS[change.op]} {change.op:<8} {short(change.type)} {visible(change.name)}{told}"
         if len(stack.changes) > _SHOWN:
             yield f"    and {len(stack.changes) - _SHOWN} more"
     if preview.money is not None:

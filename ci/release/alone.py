@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from ci.engine import Engine
 from ci.locks import hold
+from ci.progress import say
 from ci.release.lease import Lease, held
 from ci.release.store import Store
 
@@ -29,14 +29,10 @@ def alone(engine: Engine, *, store: Store | None = None) -> Generator[Engine]:
             yield engine
         return
     lease = Lease(store or Store.of(engine.environment), environment=engine.environment.name)
-    with held(lease, say=_say, lost=_lost) as taken_over:
+    with held(lease, say=say, lost=_lost) as taken_over:
         yield replace(engine, inherits=taken_over)
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 def _lost() -> None:
-    _say("the lease of this deployment could not be renewed: it ends now, so that no other goes on beside it")
+    say("the lease of this deployment could not be renewed: it ends now, so that no other goes on beside it")
     os.kill(os.getpid(), signal.SIGTERM)

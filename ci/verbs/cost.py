@@ -11,7 +11,8 @@ from ci.preview.making import given
 from ci.preview.money import money, over_budget
 from ci.preview.report import Money
 from ci.preview.sources import Repository
-from ci.verbs.preview import asked, say
+from ci.progress import say
+from ci.verbs.preview import asked
 from infra.environment import ROOT
 
 

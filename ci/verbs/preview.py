@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from ci.preview.running import CHECKOUT
 from ci.preview.sources import Repository
 from ci.preview.summary import summary
 from ci.programs import Program
+from ci.progress import say
 from ci.release.plan import Plan
 from ci.release.world import plan_now
 from infra.environment import ROOT, Environment, names
@@ -137,11 +137,6 @@ def write(made: Made, folder: Path) -> None:
         scratch = folder / f".{name}.new"
         scratch.write_text(content, encoding="utf-8")
         scratch.replace(folder / name)
-
-
-def say(text: str) -> None:
-    """Progress, beside the answer."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def _show(found: Mapping[str, Made], places: Mapping[str, Path], *, as_json: bool) -> None:

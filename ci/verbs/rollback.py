@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from ci.preview.making import given, make
 from ci.preview.report import Preview
 from ci.preview.sources import Repository
 from ci.preview.summary import summary
+from ci.progress import say
 from ci.release import asking, checkouts
 from ci.release.manifest import Release, named
 from ci.release.store import Store, releases
@@ -48,7 +48,7 @@ def rollback(options: Options) -> int:
             }
         )
     else:
-        _say(_told(target, current=current, kept=kept, preview=preview))
+        say(_told(target, current=current, kept=kept, preview=preview))
     if options.dry:
         return 0
     if not asking.answered(yes=options.yes):
@@ -66,11 +66,11 @@ def rollback(options: Options) -> int:
 
 def _make_tables_again(environment: Environment, checkout: Path) -> None:
     """Run dbt as the release has it; what follows from its tables is started by Airflow."""
-    _say("The models of dbt differ: transform makes their tables as this release has them.")
+    say("The models of dbt differ: transform makes their tables as this release has them.")
     if checkouts.command(
         environment, checkout, "run", "--env", environment.name, "--pipeline", "transform", quiet=True
     ):
-        _say("The tables were not made again yet: `make run PIPELINE=transform` does it when there is data.")
+        say("The tables were not made again yet: `make run PIPELINE=transform` does it when there is data.")
 
 
 def _preview(environment: Environment, checkout: Path, *, base: str) -> Preview:
@@ -78,7 +78,7 @@ def _preview(environment: Environment, checkout: Path, *, base: str) -> Preview:
     repository = Repository(root=checkout)
     made = make(
         repository, [environment.name], base=base, given=given(environment.root), store=Cache.of(environment.root),
-        say=_say,
+        say=say,
     )  # fmt: skip
     preview = made[environment.name].preview
     if preview.failure:
@@ -90,7 +90,3 @@ def _told(target: Release, *, current: Release, kept: Sequence[Kept], preview: P
     lines = [f"From {current.id} (commit {current.commit[:12]}) back to {target.id} (commit {target.commit[:12]})"]
     lines += ["This is not undone:", *(f"  {one.what}: {one.why}" for one in kept), ""]
     return "\n".join([*lines, summary(preview)])
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

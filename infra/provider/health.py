@@ -32,6 +32,16 @@ def accepts(port: int, *, timeout: float = 1.0) -> bool:
         return False
 
 
+def free(port: int) -> bool:
+    """Whether somebody could listen on the port of loopback now."""
+    with socket.socket() as listener:
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def wait(health: dict[str, Any], *, alive: Callable[[], bool], timeout: float) -> bool:
     """Wait until `health` is seen; False when `timeout` seconds pass or the process is no longer `alive`."""
     deadline = time.monotonic() + timeout

@@ -7,7 +7,6 @@ import os
 import random
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -36,7 +35,7 @@ def free_port(*, count: int = 1) -> int:
     """
     while True:
         first = random.randrange(20_000, 32_000)
-        if all(_free(first + offset) for offset in range(count)):
+        if all(health.free(first + offset) for offset in range(count)):
             return first
 
 
@@ -47,15 +46,6 @@ def eventually(find: Callable[[], Found], *, seconds: float = 20.0) -> Found:
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
         time.sleep(0.05)
     return found
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as listener:
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 @contextlib.contextmanager
