@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ci import nested
 from ci.backup import folders, servers
 from ci.backup.manifest import Manifest
 from ci.cli import Options, emit
@@ -32,7 +31,7 @@ def drill(options: Options) -> int:
     manifest = Manifest.read(folder, environment=environment.name)
     base = servers.free_port(count=_PORTS)
     state = environment.state.with_name(f"{environment.state.name}-drill-{os.getpid()}")
-    throwaway = {"CI": "true", "LEANDATA_STATE": str(state), "LEANDATA_PORT_BASE": str(base)}
+    throwaway = nested.settings(state, base)
     started = time.monotonic()
     try:
         restored = _run(environment, throwaway, "restore", "--from", str(folder))
@@ -71,17 +70,8 @@ def _elsewhere(environment: Environment, options: Options) -> int:
 
 def _run(environment: Environment, throwaway: dict[str, str], *arguments: str) -> dict[str, Any]:
     """What a verb answers in the throwaway environment; empty when it answered nothing or failed with a report."""
-    command = [sys.executable, "-m", "ci", *arguments, "--env", environment.name, "--json"]
-    result = subprocess.run(
-        command, cwd=environment.root, env={**os.environ, **throwaway}, capture_output=True, text=True, check=False
-    )
-    try:
-        answer: dict[str, Any] = json.loads(result.stdout)
-    except ValueError:
-        return {}
-    if not isinstance(answer, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
-        return {}
-    return answer if result.returncode == 0 or arguments[0] == "restore" else {}
+    answer, result = nested.answer(environment.root, throwaway, *arguments, "--env", environment.name)
+    return (answer or {}) if result.returncode == 0 or arguments[0] == "restore" else {}
 
 
 def _api(environment: Environment, state: Path, base: int) -> bool:

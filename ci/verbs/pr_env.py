@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ci import git
+from ci import git, nested
 from ci.cli import Options, emit
 from ci.prenv import tags
 from ci.prenv.clone import clone, left
@@ -56,7 +53,7 @@ def up(environment: Environment, number: int, options: Options) -> int:
         of = f"a copy of {environment.state}" if copied else "the seed"
         print(f"pr-{number}: data is {of}, ports from {base}, until {tag.until:%Y-%m-%d %H:%M} UTC", flush=True)
     arguments = ["deploy", "--env", "local", "--stack", options.stack, *(["--json"] if options.json else [])]
-    return _ci(root, state, base, *arguments).returncode
+    return nested.run(root, nested.settings(state, base), *arguments)
 
 
 def down(environment: Environment, number: int) -> dict[str, Any]:
@@ -65,8 +62,9 @@ def down(environment: Environment, number: int) -> dict[str, Any]:
     tag = next((tag for tag in tags.read_all(environment.state) if tag.number == number), None)
     if tag is None:
         raise LeandataError(f"pr-{number} has no environment", where=str(state))
-    result = _ci(environment.root, state, tag.port_base, "destroy", "--env", "local", "--data", "--json", quiet=True)
-    if result.returncode != 0:  # whatever is wrong with its state: all that it owns lies in its folder
+    own = nested.settings(state, tag.port_base)
+    code = nested.run(environment.root, own, "destroy", "--env", "local", "--data", "--json", quiet=True)
+    if code != 0:  # whatever is wrong with its state: all that it owns lies in its folder
         Supervisor(state).shutdown()
     shutil.rmtree(state, ignore_errors=True)
     return {"number": number, "left": proof(environment, state, tag.port_base)}
@@ -95,14 +93,6 @@ def _told(answers: dict[str, Any] | Sequence[dict[str, Any]], options: Options) 
     if not many:
         print("no environment has ended")
     return 0 if good else 1
-
-
-def _ci(root: Path, state: Path, base: int, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[bytes]:
-    """A verb in the environment's own state folder and ports."""
-    own = {"CI": "true", "LEANDATA_STATE": str(state), "LEANDATA_PORT_BASE": str(base)}
-    output = subprocess.DEVNULL if quiet else None
-    command = [sys.executable, "-m", "ci", *arguments]
-    return subprocess.run(command, cwd=root, env={**os.environ, **own}, stdout=output, stderr=output, check=False)
 
 
 def _free_base(known: Sequence[Tag]) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from ci import nested
 from ci.backup import folders
 from ci.backup.manifest import BackupError, Manifest, demand_whole
 from ci.backup.restoring import Outcome, Restore, chosen, in_the_way, planned
@@ -70,15 +67,9 @@ def deploy(environment: Environment, *, quiet: bool) -> dict[str, Any]:
     """Bring everything around the restored parts, by the verb that people type; what it answered."""
     if not quiet:
         print("Deploying around it ...", flush=True)
-    own = {"CI": "true", "LEANDATA_STATE": str(environment.state), "LEANDATA_PORT_BASE": str(environment.port_base)}
-    command = [sys.executable, "-m", "ci", "deploy", "--env", environment.name, "--json"]
-    result = subprocess.run(
-        command, cwd=environment.root, env={**os.environ, **own}, capture_output=True, text=True, check=False
-    )
-    answer: dict[str, Any] | None = None
-    with contextlib.suppress(ValueError):
-        answer = json.loads(result.stdout)
-    if not isinstance(answer, dict):
+    own = nested.settings(environment.state, environment.port_base)
+    answer, result = nested.answer(environment.root, own, "deploy", "--env", environment.name)
+    if answer is None:
         said = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise BackupError(f"the deployment after the restore failed: {said}")
     return {"ok": False, **answer}
