@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci.preview.changes import compare
-from ci.preview.model import Risk
-from ci.preview.risks import assess
 from ci.programs import Resource
-from ci.tests.graphs import graph, resource
+from ci.tests.graphs import resource
+from ci.tests.preview.judged import risks
 
 GROUP, ROUTE = "aws:ec2/securityGroup:SecurityGroup", "aws:ec2/route:Route"
 RULE, OLD_RULE = (
@@ -29,23 +26,9 @@ SPACE = resource(NAMESPACE, "ns", {"metadata": {"name": "api"}})
 PLACE = {"name": "api", "namespace": "api"}
 
 
-class Owners:
-    """The stack's team and that of the kind sign."""
-
-    def signers(self, kind: str, stack: str) -> tuple[str, ...]:
-        return (stack, kind)
-
-
-def risks(before: list[Resource], after: list[Resource]) -> list[Risk]:
-    sides = graph(*before), graph(*after)
-    changes = compare(*sides, base_root=Path("/base"), head_root=Path("/head"), reasons={})
-    found = assess(changes, base=sides[0], head=sides[1], teams=Owners())
-    return [one for one in found if one.kind == "network"]
-
-
 def where(before: list[Resource], after: list[Resource]) -> list[str]:
     """The resources at which the network opens."""
-    return [one.name for one in risks(before, after)]
+    return [one.name for one in risks(before, after, "network")]
 
 
 def it(type_: str, **said: Any) -> list[Resource]:

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci.preview.changes import compare
-from ci.preview.model import Risk
-from ci.preview.risks import assess
 from ci.programs import Resource
-from ci.tests.graphs import graph, resource
+from ci.tests.graphs import resource
+from ci.tests.preview.judged import risks
 
 ROLE, INLINE, POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy"
 BUCKET_POLICY, KEY = "aws:s3/bucketPolicy:BucketPolicy", "aws:kms/key:Key"
 GRANT = "snowflake:index/grantPrivilegesToAccountRole:GrantPrivilegesToAccountRole"
 RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
 PLACE = {"name": "api", "namespace": "a"}
-
-
-class Owners:
-    """The stack's team and that of the kind sign."""
-
-    def signers(self, kind: str, stack: str) -> tuple[str, ...]:
-        return (stack, kind)
-
-
-def risks(before: list[Resource], after: list[Resource], *kinds: str) -> list[Risk]:
-    """The risks of these kinds."""
-    sides = graph(*before), graph(*after)
-    changes = compare(*sides, base_root=Path("/base"), head_root=Path("/head"), reasons={})
-    return [one for one in assess(changes, base=sides[0], head=sides[1], teams=Owners()) if one.kind in kinds]
 
 
 def rights(before: list[Resource], after: list[Resource]) -> list[str]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci.preview.changes import compare
-from ci.preview.model import Risk
-from ci.preview.risks import assess
 from ci.programs import Resource
-from ci.tests.graphs import graph, resource
+from ci.tests.graphs import resource
+from ci.tests.preview.judged import risks
 
 BUCKET, DATABASE, CLUSTER = "aws:s3/bucket:Bucket", "aws:rds/instance:Instance", "aws:eks/cluster:Cluster"
 LOGS = "aws:cloudwatch/logGroup:LogGroup"
@@ -31,21 +28,6 @@ SECRET, PROCESS, SHARED = "machine:index:Secret", "machine:index:Process", "mach
 USER = "snowflake:index/serviceUser:ServiceUser"
 PLACE = {"name": "api", "namespace": "a"}
 ENFORCE = "pod-security.kubernetes.io/enforce"
-
-
-class Owners:
-    """The stack's team and that of the kind sign."""
-
-    def signers(self, kind: str, stack: str) -> tuple[str, ...]:
-        return (stack, kind)
-
-
-def risks(before: list[Resource], after: list[Resource], *kinds: str) -> list[Risk]:
-    """The risks of these kinds, all of them when none is named."""
-    sides = graph(*before), graph(*after)
-    changes = compare(*sides, base_root=Path("/base"), head_root=Path("/head"), reasons={})
-    found = assess(changes, base=sides[0], head=sides[1], teams=Owners())
-    return [one for one in found if not kinds or one.kind in kinds]
 
 
 def it(type_: str, **said: Any) -> list[Resource]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +17,16 @@ from ci.release.gather import digest, model, published
 from ci.release.manifest import SCHEMA, Published, Release, compared, identify, is_id, named, where
 from ci.release.store import Store, TakenError, keep, releases
 from ci.release.way_back import Kept, demand_possible, not_undone
+from ci.tests.release.made import A, B, release
 from infra.environment import ROOT, Environment
 from leandata.errors import LeandataError
 
-A, B = "a" * 40, "b" * 40
-FIRST = datetime(2026, 11, 1, 14, 2, tzinfo=UTC)
 WORDS = st.text(alphabet="abcxyz019.-", min_size=1, max_size=8)
 LAKES = st.dictionaries(
     WORDS, st.builds(Published, slices=st.integers(0, 99), rows=st.integers(0, 10**9), newest=WORDS), max_size=3
 )
 TIMES = st.integers(946_684_800, 253_402_214_400).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 HASHES = st.text(alphabet="0123456789abcdef", min_size=40, max_size=40)
-
-
-def release(day: int = 1, **changes: Any) -> Release:
-    moment = FIRST + timedelta(days=day - 1)
-    commit = changes.get("commit", A)
-    made = Release(
-        id=identify(commit, moment), environment="local", commit=commit, uncommitted=False, who="ann@box",
-        when=moment.isoformat(), plan="", images={}, config="sha256:c", serials={"api": "2", "lake": "1"},
-        stacks=("api", "lake"), dbt="sha256:d", lake={}, model="", warehouse=moment.isoformat(),
-    )  # fmt: skip
-    return replace(made, **changes)
 
 
 @pytest.fixture(params=["memory", "folder"])

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ci import cli, git
-from ci.release.manifest import Published, Release, identify
+from ci.release.manifest import Published, Release
 from ci.release.store import Store, keep
+from ci.tests.release import made
+from ci.tests.release.made import FIRST, A, B
 from ci.verbs.releases import _own, _short, row
 from infra.environment import ROOT, Environment
 
-A, B = "a" * 40, "b" * 40
-FIRST = datetime(2026, 11, 1, 14, 2, tzinfo=UTC)
-
 
 def release(day: int = 1, **changes: Any) -> Release:
-    moment = FIRST + timedelta(days=day - 1)
-    commit = changes.get("commit", A)
-    made = Release(
-        id=identify(commit, moment), environment="local", commit=commit, uncommitted=False, who="ann@box",
-        when=moment.isoformat(), plan="", images={}, config="sha256:c", serials={"api": "2", "lake": "1"},
-        stacks=("api", "lake"), dbt="sha256:d", lake={}, model="", warehouse="2026-11-01T14:02:00+00:00",
-    )  # fmt: skip
-    return replace(made, **changes)
+    """Releases of one and the same data, unless it is said."""
+    return made.release(day, **{"warehouse": FIRST.isoformat(), **changes})
 
 
 Keep = Callable[..., None]
