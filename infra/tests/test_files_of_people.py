@@ -86,6 +86,7 @@ def changed(table: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[st
 
 ENVIRONMENT = tomllib.loads(LOCAL)
 KEYS = [pytest.param(path, id=".".join(map(str, path))) for path in leaves(ENVIRONMENT)]
+DEFAULTED = {("backup", "keep")}
 OFFSETS = {("ports", "offsets", name) for name in ENVIRONMENT["ports"]["offsets"]}
 
 
@@ -104,6 +105,8 @@ def test_every_key_is_needed_and_its_absence_named(root: Path, path: tuple[str, 
     if path in OFFSETS:
         with pytest.raises(SettingsError, match=f"no port for the process {path[-1]!r}"):
             load(root, text).port(path[-1])
+    elif path in DEFAULTED:
+        assert load(root, text).file.backup.keep == 7
     else:
         with pytest.raises(SettingsError, match=rf"^{dotted(path)}: missing key \(.*local\.toml\)$"):
             load(root, text)
@@ -281,7 +284,7 @@ def test_every_key_of_a_manifest_is_needed_and_typed(
     else:
         with pytest.raises(SettingsError, match=rf"^{dotted(path)}: missing key"):
             manifest(root, service, changed(table, path, None))
-    for strange in (1.5, [[1]]):
+    for strange in ("much" if path[-1] == "monthly_usd" else 1.5, [[1]]):
         with pytest.raises(SettingsError) as caught:
             manifest(root, service, changed(table, path, strange))
         assert str(caught.value).startswith(dotted(path))
