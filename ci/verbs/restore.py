@@ -46,6 +46,9 @@ def restore(options: Options) -> int:
     Supervisor(environment.state).shutdown()
     outcome = work.run(opened, said=lambda text: None if options.json else print(text, flush=True))
     deployed = deploy(environment, quiet=options.json)
+    if deployed["ok"] and "database" in parts:
+        # Only now the server runs: the engine reads that the databases are others than those in its restored state.
+        deployed = deploy(environment, quiet=True)
     if deployed["ok"]:
         work.done()
     return _end(options, folder=folder, plan=plan, outcome=outcome, started=started, deployed=deployed)

@@ -5,6 +5,7 @@ It runs beside the clusters, not in their namespace, and may do there only what 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -93,9 +94,13 @@ def definitions() -> list[dict[str, Any]]:
     found: ModuleSpec | None = find_spec("dask_kubernetes")
     if found is None or found.submodule_search_locations is None:
         raise SettingsError("dask-kubernetes is not installed", hint="uv sync --group cloud")
-    folder = Path(next(iter(found.submodule_search_locations)), _CHART)
+    return list(_read(Path(next(iter(found.submodule_search_locations)), _CHART)))
+
+
+@functools.cache
+def _read(folder: Path) -> tuple[dict[str, Any], ...]:
     texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))]
-    return [_known(yaml.load(text, Loader=_LOADER)) for text in texts]  # noqa: S506 - both loaders are safe ones
+    return tuple(_known(yaml.load(text, Loader=_LOADER)) for text in texts)  # noqa: S506 - both loaders are safe ones
 
 
 def _known(schema: Any) -> Any:

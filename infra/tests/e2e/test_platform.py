@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Generator
 from datetime import date, timedelta
@@ -11,6 +13,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from infra.environment import ROOT
@@ -145,8 +148,8 @@ def test_a_killed_service_comes_back_by_itself(platform: Checkout) -> None:
         specification = platform.supervisor.specification(name)
         assert specification is not None
         asked = specification["health"]
-        eventually(lambda: (now := platform.supervisor.one(name)) and now.pid not in (0, before.pid), seconds=60)  # noqa: B023
-        eventually(lambda: health.healthy(asked, timeout=1), seconds=60)  # noqa: B023
+        eventually(lambda: (now := platform.supervisor.one(name)) and now.pid not in (0, before.pid), seconds=180)  # noqa: B023
+        eventually(lambda: health.healthy(asked, timeout=1), seconds=180)  # noqa: B023
     eventually(lambda: platform.json("status")["ok"], seconds=120)
 
 
@@ -172,6 +175,34 @@ def test_deploying_again_changes_nothing(platform: Checkout, mail: EmailMessage)
     answer = platform.json("deploy")
     assert answer["ok"]
     assert {name: stack["changes"] for name, stack in answer["stacks"].items() if stack["changes"]} == {}
+
+
+def test_after_everything_is_lost_a_backup_brings_back_every_week_and_nothing_has_drifted(
+    platform: Checkout, mail: EmailMessage
+) -> None:
+    own = {"LEANDATA_BACKUP_KEY": str(platform.state.parent / "backup.key")}
+    backup = platform.run("backup", **own)
+    assert backup.returncode == 0, backup.stdout + backup.stderr
+    lose(platform)
+    restored = platform.run("restore", **own)
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert "totals equal those at the backup" in restored.stdout
+    with connect(DatabaseAddress.parse(outputs(platform, "database")["serving_reader"])) as connection:
+        served = {sales.period: sales.revenue for sales in serving.weekly_sales(connection) if sales.revenue}
+    assert served == source_revenue(WEEK)
+    drift = platform.run("drift")
+    assert drift.returncode == 0, drift.stdout + drift.stderr
+
+
+def lose(platform: Checkout) -> None:
+    """The machine's processes end at once, and its folder is gone."""
+    first = psutil.Process(int((platform.state / "run" / "supervisord.pid").read_text()))
+    ended = [first, *first.children(recursive=True)]
+    for process in ended:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(ended, timeout=30)
+    shutil.rmtree(platform.state)
 
 
 def test_destroying_leaves_nothing(platform: Checkout, mail: EmailMessage) -> None:
