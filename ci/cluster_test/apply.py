@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from infra.provider.kinds.cluster import ClusterSecret, Core
 from leandata.errors import LeandataError
 
 _HOME = "default"  # every cluster has it, also before we made any namespace of ours
+_NAMESPACE = "Namespace"
 _LINES = 15
+_DEPARTURE = 180.0
+_POLL = 0.5
 _WORLD = World(state=Path("/nonexistent"))  # a secret of a cluster has no state outside it
 
 
@@ -88,6 +92,9 @@ def apply(
     what its kind is given), after lines that explain it. It can be repeated after any interruption.
     """
     built(wanted, environment=environment)
+    for key in inventory.made(wanted):
+        if key.kind == _NAMESPACE:
+            _departed(cluster, key)
     before = recorded(cluster, environment=environment)
     _record(cluster, inventory.both(before, wanted), environment=environment)
     done = bring(wanted, Live(cluster), say=say, timeout=timeout)
@@ -105,18 +112,49 @@ def recorded(cluster: Cluster, *, environment: str) -> list[Key]:
 
 
 def clear(cluster: Cluster, *, environment: str) -> None:
-    """Remove everything that the environment made, the last first."""
-    for key in inventory.unwanted(recorded(cluster, environment=environment), {}):
+    """Remove everything that the environment made, the last first, and wait until its namespaces are gone.
+
+    Raises LeandataError with what holds a namespace that stays.
+    """
+    keys = inventory.unwanted(recorded(cluster, environment=environment), {})
+    for key in keys:
         remove(cluster, key, environment=environment)
+    for key in keys:
+        if key.kind == _NAMESPACE:
+            _departed(cluster, key)
     cluster.delete("v1", "ConfigMap", _HOME, inventory.name(environment))
 
 
-def remove(cluster: Cluster, key: Key, *, environment: str) -> bool:
-    """Remove one object; whether it was there. What does not carry the environment's label is not ours to remove."""
+def remove(cluster: Cluster, key: Key, *, environment: str, patience: float = 30.0) -> bool:
+    """Remove one object; whether it was there. What does not carry the environment's label is not ours to remove.
+
+    A custom object with finalizers is waited for: the controller that takes them off is itself among what is removed
+    next, and without it the object would hold its namespace for ever. After `patience` seconds they are taken off here.
+    """
     found = cluster.get(key.api_version, key.kind, key.namespace, key.name)
     if found is None or (found["metadata"].get("labels") or {}).get(OURS) != environment:
         return False
     cluster.delete(key.api_version, key.kind, key.namespace, key.name)
+    if ready.controlled(found) and not _gone(cluster, key, seconds=patience):
+        cluster.release(key.api_version, key.kind, key.namespace, key.name)
+    return True
+
+
+def _departed(cluster: Cluster, key: Key) -> None:
+    """Wait until a namespace that is being removed is gone. Raises LeandataError with what holds it."""
+    found = cluster.get(key.api_version, key.kind, key.namespace, key.name)
+    if found is None or not found["metadata"].get("deletionTimestamp") or _gone(cluster, key, seconds=_DEPARTURE):
+        return
+    found = cluster.get(key.api_version, key.kind, key.namespace, key.name) or found
+    raise LeandataError(f"{key} is still there {_DEPARTURE:.0f} s after its removal was asked for: {ready.held(found)}")
+
+
+def _gone(cluster: Cluster, key: Key, *, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while cluster.get(key.api_version, key.kind, key.namespace, key.name) is not None:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_POLL)
     return True
 
 

@@ -136,6 +136,21 @@ class Cluster:
             if getattr(error, "status", 0) != 404:
                 raise refused(error, f"{kind} {namespace}/{name}") from error
 
+    def release(self, api_version: str, kind: str, namespace: str, name: str) -> None:
+        """Take all finalizers off an object that is being removed; no error when it is gone."""
+        try:
+            self._kind(api_version, kind, patient=False).patch(
+                body={"metadata": {"finalizers": None}},
+                name=name,
+                namespace=namespace or None,
+                content_type="application/merge-patch+json",
+                serialize=False,
+                _request_timeout=_TIMEOUT,
+            )
+        except (DynamicApiError, HTTPError) as error:
+            if getattr(error, "status", 0) != 404:
+                raise refused(error, f"{kind} {namespace}/{name}") from error
+
     def images(self) -> set[str]:
         """The images that every node holds, as pods name them."""
         held: list[set[str]] = [

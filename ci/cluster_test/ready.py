@@ -42,6 +42,19 @@ def asked(found: Object) -> dict[str, Any]:
     return {**found, "metadata": kept, "status": None}
 
 
+def controlled(found: Object) -> bool:
+    """Whether somebody's controller, and none of Kubernetes itself, must agree before the object can go."""
+    group = str(found.get("apiVersion", "")).rpartition("/")[0]
+    return "." in group and not group.endswith(".k8s.io") and bool(found["metadata"].get("finalizers"))
+
+
+def held(namespace: Object) -> str:
+    """What keeps a namespace that is being removed, in the words of the cluster."""
+    said = (namespace.get("status") or {}).get("conditions") or []
+    reasons = sorted(str(one["message"]) for one in said if one.get("status") == "True")
+    return "; ".join(reasons) or "the cluster does not say why"
+
+
 def hopeless(pods: Iterable[Object]) -> str:
     """Why waiting for these pods is of no use, "" when it may be: an image that is nowhere, a crash again and again."""
     for pod in pods:

@@ -293,6 +293,32 @@ def test_pods_of_a_workload_are_found_by_its_own_labels() -> None:
     assert ready.selector({"kind": "Service", "spec": {"selector": {"a": "1"}}}) == ""
 
 
+@pytest.mark.parametrize(
+    ("version", "finalizers", "expected"),
+    [
+        ("kubernetes.dask.org/v1", ["kopf.zalando.org/KopfFinalizerMarker"], True),
+        ("kubernetes.dask.org/v1", None, False),
+        ("v1", ["kubernetes.io/pvc-protection"], False),
+        ("apps/v1", ["foregroundDeletion"], False),
+        ("apiextensions.k8s.io/v1", ["customresourcecleanup.apiextensions.k8s.io"], False),
+    ],
+)
+def test_only_what_a_foreign_controller_must_let_go_is_waited_for(
+    version: str, finalizers: Any, expected: bool
+) -> None:
+    found = {"apiVersion": version, "kind": "Thing", "metadata": {"name": "x", "finalizers": finalizers}}
+    assert ready.controlled(found) is expected
+
+
+def test_a_namespace_that_stays_is_told_by_what_holds_it() -> None:
+    conditions = [
+        {"type": "NamespaceContentRemaining", "status": "True", "message": "daskautoscalers has 1 resource instances"},
+        {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "All content deleted"},
+    ]
+    assert ready.held({"status": {"conditions": conditions}}) == "daskautoscalers has 1 resource instances"
+    assert ready.held({"status": {}}) == "the cluster does not say why"
+
+
 def test_a_job_that_failed_is_made_anew_and_nothing_else_is() -> None:
     failed = {"conditions": [{"type": "Failed", "status": "True"}]}
     assert ready.spent({"kind": "Job", "status": failed})

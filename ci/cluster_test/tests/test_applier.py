@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ci.cluster_test.apply import apply, clear, recorded
+from ci.cluster_test.apply import apply, clear, recorded, remove
 from ci.cluster_test.client import Cluster, RefusedError
 from ci.cluster_test.forward import forwarded
-from ci.cluster_test.objects import Item, items
+from ci.cluster_test.objects import OURS, Item, Key, items
 from ci.graph import StackInfo
 from ci.tests.graphs import graph, resource
 from infra.components.kubernetes import pods
@@ -115,6 +115,25 @@ def test_what_is_deleted_from_the_program_is_removed_and_what_others_made_is_not
     assert "gone" not in left
     eventually(lambda: not cluster.pods(own), seconds=60)
     assert [key.name for key in recorded(cluster, environment=own)] == ["keep"]
+
+
+def test_an_object_whose_controller_is_gone_does_not_hold_its_namespace(cluster: Cluster, own: str) -> None:
+    group = f"{own}.example.org"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    spec = {
+        "group": group,
+        "scope": "Namespaced",
+        "names": {"plural": "things", "kind": "Thing"},
+        "versions": [version],
+    }
+    definition = made("CustomResourceDefinition", f"things.{group}", "", version="apiextensions.k8s.io/v1", spec=spec)
+    apply(wanted(definition, environment=own), cluster, environment=own)
+    thing = Key(api_version=f"{group}/v1", kind="Thing", namespace=own, name="thing")
+    metadata = {"name": thing.name, "namespace": own, "labels": {OURS: own}, "finalizers": ["example.org/nobody"]}
+    cluster.apply({"apiVersion": thing.api_version, "kind": thing.kind, "metadata": metadata})
+    assert remove(cluster, thing, environment=own, patience=1.0)
+    eventually(lambda: cluster.get(thing.api_version, thing.kind, own, thing.name) is None, seconds=20)
 
 
 def test_a_field_that_the_cluster_does_not_know_is_refused(cluster: Cluster, own: str) -> None:
