@@ -20,6 +20,7 @@ from leandata.errors import LeandataError
 
 _FORM = 3  # of what is kept; another number, and nothing that was kept is read
 _KEPT = 60
+_PROCESSES = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,26 +152,51 @@ def _silent(place: Path, environment: str) -> str:
 
 def _rest(root: Path, wanted: Wanted, *, base: Answers, head: Answers, say: Say) -> None:
     """Run what is still missing at head: where the base is known, only the stacks that can differ from it."""
-    whole: list[str] = []
+    stacks: dict[str, tuple[str, ...]] = {}
+    same: dict[str, dict[str, Any]] = {}
     for name in (name for name in wanted.environments if head[name] is None):
         known = (base[name] or {}).get("stacks") or {}
         some = wanted.affected.get(name)
         present = everything(root, name)
+        stacks[name] = tuple(sorted(present))
         if some is None or not known or not {*present} - {*some} <= {*known}:
-            whole.append(name)
+            say(f"running the programs of head: {name}")
             continue
-        same = {stack: known[stack] for stack in present if stack not in some}
-        mine = tuple(sorted(set(some) & set(present)))
-        if mine:
-            say(f"running the stacks of {name} that can differ: {', '.join(mine)}")
-            outputs = {name: {stack: found["outputs"] for stack, found in same.items()}}
-            answer = ask(Asked(root=root, environments=(name,), stacks=mine, outputs=outputs))[0][name]
-        else:
-            answer = {"stacks": {}}
-        head[name] = answer if "error" in answer else {"stacks": {**same, **answer["stacks"]}}
-    if whole:
-        say(f"running the programs of head: {', '.join(whole)}")
-        head |= ask(Asked(root=root, environments=tuple(whole)))[0]
+        stacks[name] = tuple(sorted({*some} & {*present}))
+        same[name] = {stack: known[stack] for stack in present if stack not in some}
+        if stacks[name]:
+            say(f"running the stacks of {name} that can differ: {', '.join(stacks[name])}")
+    answers = {name: {"stacks": {}} for name in same if not stacks[name]} | _side_by_side(root, stacks, same)
+    for name, answer in answers.items():
+        head[name] = answer if "error" in answer else {"stacks": {**same.get(name, {}), **answer["stacks"]}}
+
+
+def _side_by_side(
+    root: Path, stacks: Mapping[str, tuple[str, ...]], same: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Run these stacks of each environment, in as many processes as there are cores; `same` are those not run."""
+    asked = [
+        Asked(
+            root=root,
+            environments=names,
+            stacks={name: stacks[name] for name in names if name in same},
+            outputs={
+                name: {stack: one["outputs"] for stack, one in same[name].items()} for name in names if name in same
+            },
+        )
+        for names in shares({name: len(found) for name, found in stacks.items() if found}, count=_PROCESSES)
+    ]
+    return {name: found for answers in ask(*asked) for name, found in answers.items()}
+
+
+def shares(weights: Mapping[str, int], *, count: int) -> list[tuple[str, ...]]:
+    """The names in at most `count` groups of about the same weight, heaviest first; no group is empty."""
+    groups: list[tuple[int, tuple[str, ...]]] = [(0, ())] * min(count, len(weights))
+    for name, weight in sorted(weights.items(), key=lambda one: (-one[1], one[0])):
+        lightest = min(range(len(groups)), key=lambda place: groups[place][0])
+        total, names = groups[lightest]
+        groups[lightest] = (total + weight, (*names, name))
+    return [names for _, names in groups]
 
 
 def demand(graph: Graph, environment: str) -> None:

@@ -25,11 +25,14 @@ CHECKOUT, _PYTHON = Path("/checkout"), "<python>"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """A checkout, and the environments it is asked for; `stacks` and `outputs` as in `ci.preview.declaring`."""
+    """A checkout, and the environments it is asked for; `stacks` and `outputs` as in `ci.preview.declaring`.
+
+    An environment that `stacks` does not name is run whole.
+    """
 
     root: Path
     environments: tuple[str, ...]
-    stacks: tuple[str, ...] = ()
+    stacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
 
@@ -56,7 +59,7 @@ def ask(*asked: Asked) -> list[dict[str, Any]]:
 def _parts(asked: Asked) -> list[Asked]:
     if _current(asked.root):
         return [asked]
-    return [dataclasses.replace(asked, environments=(name,), stacks=(), outputs={}) for name in asked.environments]
+    return [dataclasses.replace(asked, environments=(name,), stacks={}, outputs={}) for name in asked.environments]
 
 
 def _current(root: Path) -> bool:
@@ -79,8 +82,8 @@ def _started(asked: Asked) -> Generator[tuple[subprocess.Popen[bytes], IO[bytes]
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.NamedTemporaryFile() as file:
         module = "ci.preview.declaring" if _current(asked.root) else "ci.programs"
         command = [sys.executable, "-m", module, *asked.environments]
-        if asked.stacks:
-            command += ["--stacks", ",".join(asked.stacks)]
+        for environment, stacks in sorted(asked.stacks.items()):
+            command += ["--stacks", f"{environment}={','.join(stacks)}"]
         if asked.outputs:
             file.write(json.dumps(asked.outputs).encode())
             file.flush()

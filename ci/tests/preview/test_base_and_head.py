@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ci.preview.graphs import Cache, Pair, Wanted, pairs
+from ci.preview.graphs import Cache, Pair, Wanted, pairs, shares
 from ci.preview.running import CHECKOUT, Asked, ask, read
 from ci.preview.sources import Commit, Facts, Repository, choose
 from leandata.errors import LeandataError
@@ -45,13 +47,14 @@ PROGRAM = """\
 import json, os, sys, pathlib
 stacks = json.loads(pathlib.Path("stacks.json").read_text())
 asked = sys.argv[1:]
-only = asked[asked.index("--stacks") + 1].split(",") if "--stacks" in asked else list(stacks)
+some = dict(asked[place + 1].split("=") for place, word in enumerate(asked) if word == "--stacks")
 given = json.loads(pathlib.Path(asked[asked.index("--outputs") + 1]).read_text()) if "--outputs" in asked else {}
-pathlib.Path(os.environ["SEEN"]).open("a").write(json.dumps([os.getcwd(), only]) + "\\n")
+def only(environment):
+    return some[environment].split(",") if environment in some else list(stacks)
 def one(name, environment):
     if stacks[name] == "broken":
         return None
-    before = {**{n: {"said": f"{n} {stacks[n]}"} for n in only}, **given.get(environment, {})}
+    before = {**{n: {"said": f"{n} {stacks[n]}"} for n in only(environment)}, **given.get(environment, {})}
     resource = {"urn": f"urn:pulumi:{environment}::{name}::t:index:T::{name}", "type": "t:index:T", "name": name,
         "parent": "", "custom": True, "properties": {"v": stacks[name], "at": os.getcwd() + "/x", "python": sys.executable,
         "before": before.get("a", {}).get("said"), "home": os.environ.get("LEANDATA_HOME", "")}, "needs": [],
@@ -59,8 +62,10 @@ def one(name, environment):
     return {"needs": [], "outputs": {"said": f"{name} {stacks[name]}"}, "resources": [resource]}
 names = [name for name in asked if name in ("one", "two")]
 answers = {}
+ran = sorted({stack for name in names for stack in only(name)})
+pathlib.Path(os.environ["SEEN"]).open("a").write(json.dumps([os.getcwd(), ran]) + "\\n")
 for name in names:
-    made = {stack: one(stack, name) for stack in only}
+    made = {stack: one(stack, name) for stack in only(name)}
     answers[name] = {"stacks": made} if all(made.values()) else {"error": "NameError: broken"}
 """
 MANY = 'print(json.dumps({"version": 1, "environments": answers}))\n'
@@ -282,6 +287,29 @@ def test_only_stacks_that_can_differ_are_run_when_the_base_is_known(small: Small
     changed = next(iter(pair.head.programs["b"].resources.values())).properties
     assert (changed["v"], changed["before"]) == ("2", "a 1"), "with the outputs of those that were not run"
     assert small.pairs(base=base, one=())["one"].head.programs == small.pairs(base=base)["one"].base.programs
+
+
+def test_each_environment_runs_the_stacks_that_can_differ_in_it(small: Small) -> None:
+    base = small.commit({"a": "1", "b": "1", "c": "1"})
+    small.pairs("one", "two", base=base)
+    small.seen()
+    small.commit({"a": "2", "b": "2", "c": "2"})
+    found = small.pairs("one", "two", base=base, one=("a", "b"), two=("c",))
+    versions = {
+        name: {one.name: one.properties["v"] for made in pair.head.programs.values() for one in made.resources.values()}
+        for name, pair in found.items()
+    }
+    assert versions == {"one": {"a": "2", "b": "2", "c": "1"}, "two": {"a": "1", "b": "1", "c": "2"}}
+    assert small.pairs("one", "two", base=base, one=("a",))["two"].head.programs.keys() == {"a", "b", "c"}
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=3), st.integers(1, 20), max_size=6), st.integers(1, 4))
+def test_work_is_shared_so_that_no_process_waits_for_another_s_whole_work(weights: dict[str, int], count: int) -> None:
+    found = shares(weights, count=count)
+    assert sorted(name for names in found for name in names) == sorted(weights)
+    assert all(found)
+    totals = [sum(weights[name] for name in names) for names in found]
+    assert max(totals, default=0) - min(totals, default=0) <= max(weights.values(), default=0)
 
 
 def test_a_stack_that_is_new_at_head_is_run_though_the_base_has_it_not(small: Small) -> None:
