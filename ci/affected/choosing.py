@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ci.affected.changes import Changes
+from ci.affected.remembered import Remembered
 from ci.affected.stacks import LOCKS, program_of
 from ci.affected.tree import TESTS, Named, Tree, closure, importable, naming, way
 
@@ -55,7 +56,7 @@ class Choosing:
 
     def __init__(self, found: Changes, *, tree: Tree | None = None) -> None:
         self.found = found
-        self.tree = tree or Tree.of(found)
+        self.tree = tree or Tree.of(found, memory=Remembered.here())
         self.programs = sorted(path for path in self.tree.facts if program_of(path))
 
     def tests(self) -> list[str]:

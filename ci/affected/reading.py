@@ -19,14 +19,14 @@ _RESOURCES = "infra.provider.resources"
 class Facts:
     """What a file says of others.
 
-    `imports` are absolute names, of `from a import b` both a and a.b. `parts` are what it asks `implementation` for,
-    "" where that is only known when it runs. `names` are paths from the root that it names: `*` stands for what is not
+    `imports` are absolute names, of `from a import b` both a and a.b. `parts` are what it asks `implementation` for, ""
+    where that is only known when it runs. `names` are paths from the root that it names: `*` stands for what is not
     known, `{environment}` and `{service}` for what the words say. `beside` are texts that may be names of files beside
-    it, of a file that knows its own place. `texts` are all its short texts: they may be modules that it starts.
-    `kinds` are the resources of our own provider that it declares, `classes` what it defines, `constants` its plain
-    assignments on top. `hashed` are those of `names` whose content only makes a trigger. `walks` are the patterns by
-    which it looks through folders of the repository that are known only when it runs. `fixtures` are those of pytest
-    that it defines, `asked` all names of arguments.
+    it, of a file that knows its own place. `texts` are all its short texts: they may be modules that it starts. `kinds`
+    are the resources of our own provider that it declares, `classes` what it defines, `constants` its plain assignments
+    of texts and numbers on top. `hashed` are those of `names` whose content only makes a trigger. `walks` are the
+    patterns by which it looks through folders of the repository that are known only when it runs. `fixtures` are those
+    of pytest that it defines, `asked` all names of arguments.
     """
 
     imports: frozenset[str] = frozenset()
@@ -72,7 +72,9 @@ def read(source: bytes, *, path: str) -> Facts:
     constants = [
         (target.id, node.value.value)
         for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str | int | float)
         for target in node.targets
         if isinstance(target, ast.Name)
     ]

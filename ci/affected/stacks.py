@@ -17,6 +17,7 @@ from typing import Any
 
 from ci.affected import locked
 from ci.affected.changes import Changes, changes
+from ci.affected.remembered import Remembered
 from ci.affected.tree import TESTS, Tree, closure, importable, naming, way
 from ci.graph import dependents, everything, made_in
 from leandata.errors import LeandataError
@@ -66,7 +67,7 @@ class Question:
 
     def __init__(self, found: Changes, *, tree: Tree | None = None) -> None:
         self.found = found
-        self.tree = tree or Tree.of(found, wanted=lambda path: not TESTS.search(path))
+        self.tree = tree or Tree.of(found, wanted=lambda path: not TESTS.search(path), memory=Remembered.here())
 
     @functools.cached_property
     def environments(self) -> list[str]:

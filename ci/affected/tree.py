@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from ci.affected.changes import Changes
 from ci.affected.reading import Facts, is_module, read
+from ci.affected.remembered import Remembered
 
 TESTS = re.compile(r"(^|/)(tests/|conftest\.py$)")
 
@@ -27,8 +28,10 @@ class Tree:
     _resolved: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     @classmethod
-    def of(cls, found: Changes, *, wanted: Callable[[str], bool] = lambda _: True) -> Tree:
-        """Read every Python file that is `wanted`."""
+    def of(
+        cls, found: Changes, *, wanted: Callable[[str], bool] = lambda _: True, memory: Remembered | None = None
+    ) -> Tree:
+        """Read every Python file that is `wanted`; with a `memory` only those that it does not know."""
         paths = found.before | found.after
         facts: dict[str, Facts] = {}
         # Millions of small objects that live shortly: collecting them between files takes longer than making them.
@@ -38,11 +41,17 @@ class Tree:
             for path in sorted(paths):
                 if path.endswith(".py") and wanted(path):
                     now, old = found.now(path), found.old.get(path)
-                    sides = [read(source, path=path) for source in (now, old) if source is not None]
+                    sides = [
+                        (memory.read if memory else read)(source, path=path)
+                        for source in (now, old)
+                        if source is not None
+                    ]
                     facts[path] = functools.reduce(Facts.__or__, sides, Facts())
         finally:
             if collecting:
                 gc.enable()
+        if memory:
+            memory.keep()
         services = sorted({"/".join(path.split("/")[:2]) for path in paths if path.startswith("services/")})
         roots = ("", "shared/", *(f"{folder}/" for folder in services if not folder.endswith(".py")))
         places = {*paths, *(str(above) for path in paths for above in PurePosixPath(path).parents)}

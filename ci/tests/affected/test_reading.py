@@ -6,10 +6,12 @@ import ast
 import importlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ci.affected.reading import Facts, is_module, read
+from ci.affected.remembered import Remembered
 from ci.owners.codeowners import folders_of
 from ci.verbs.owners import tracked
 from infra.environment import ROOT
@@ -201,3 +203,50 @@ def test_modules_that_are_loaded_by_name_are_those_that_we_know() -> None:
 
 def test_folders_are_known() -> None:
     assert folders_of(["a/b/c.py", "d.py"]) == {"a", "a/b"}
+
+
+# -- what was read before ----------------------------------------------------------------------------------------------
+
+
+def test_what_was_read_before_is_said_again_without_reading_for_every_file_of_the_project(tmp_path: Path) -> None:
+    paths = [path for path in sorted(ROOT.glob("[cis]*/**/*.py")) if ".venv" not in path.parts]
+    sources = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
+    first = Remembered.here(tmp_path)
+    assert {path: first.read(source, path=path) for path, source in sources.items()} == {
+        path: read(source, path=path) for path, source in sources.items()
+    }
+    first.keep()
+    known = Remembered.here(tmp_path)
+    written = known.file.read_bytes()
+    assert all(known.read(source, path=path) == first.read(source, path=path) for path, source in sources.items())
+    known.keep()
+    assert known.file.read_bytes() == written
+    assert len(sources) > 300
+
+
+def test_a_changed_file_and_one_that_lies_elsewhere_are_read_anew(tmp_path: Path) -> None:
+    memory = Remembered.here(tmp_path)
+    memory.read(b"import a", path="x/y.py")
+    memory.keep()
+    again = Remembered.here(tmp_path)
+    assert again.read(b"import b", path="x/y.py").imports == {"b"}
+    assert again.read(b"from . import a", path="x/y.py").imports == {"x", "x.a"}
+    assert again.read(b"from . import a", path="z/y.py").imports == {"z", "z.a"}
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "5", "null", '{"a": 5}', '{"a": {}}', '{"a": {"constants": [1]}}'])
+def test_a_memory_that_is_damaged_is_as_good_as_none(tmp_path: Path, damage: str) -> None:
+    memory = Remembered.here(tmp_path)
+    memory.file.write_text(damage)
+    again = Remembered.here(tmp_path)
+    assert again.read(b"import a", path="x.py").imports == {"a"}
+    again.keep()
+    assert Remembered.here(tmp_path).read(b"import a", path="x.py").imports == {"a"}
+
+
+def test_a_memory_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    memory = Remembered.here(tmp_path / "file" / "below")
+    assert memory.read(b"import a", path="x.py").imports == {"a"}
+    memory.keep()
+    assert (tmp_path / "file").read_text() == "in the way"
