@@ -83,8 +83,8 @@ check: ## style, types, arrows, budgets
 	$(LEANDATA) check
 backup: ## copy what nothing else can make again, while it runs (ENV=local  TO=folder  KEEP=7)
 	$(LEANDATA) backup --env "$(ENV)" --to "$(TO)" --keep "$(KEEP)" $(JSON_)
-drill: ## restore the newest backup into a throwaway environment, look at it, remove it (ENV=local)
-	$(LEANDATA) drill --env "$(ENV)" $(JSON_)
+drill: ## restore the newest backup into a throwaway environment, look at it, remove it (FROM=folder)
+	$(LEANDATA) drill --env "$(ENV)" --from "$(FROM)" $(JSON_)
 restore: ## bring an environment, or a lost part, back (FROM=folder  PART=lake|database|warehouse|secrets|state  DRY=yes)
 	$(LEANDATA) restore --env "$(ENV)" --from "$(FROM)" --part "$(PART)" $(if $(DRY),--dry) $(JSON_)
 bench: ## measure speed and memory (ONLY=platform,cloud  OUT=file.json)

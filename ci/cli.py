@@ -137,7 +137,13 @@ VERBS: dict[str, Verb] = {
             Option(flag="--dry", switch=True, help="show what would be done, do nothing"),
         ),
     ),
-    "drill": Verb(done_by="ci.verbs.drill:drill", help="restore the newest backup beside, look at it, remove it again"),
+    "drill": Verb(
+        done_by="ci.verbs.drill:drill",
+        help="restore the newest backup beside, look at it, remove it again",
+        options=(
+            Option(flag="--from", metavar="FOLDER", help="a backup, or a folder of backups (default: ENV's own)"),
+        ),
+    ),
     "images": Verb(
         done_by="ci.verbs.images:images",
         help="build the images that changed, and write down what the environment will run",
@@ -230,7 +236,7 @@ VERBS: dict[str, Verb] = {
         help="bring an environment, or a lost part of it, back from a backup",
         elsewhere="make backup writes how each thing is brought back",
         options=(
-            Option(flag="--from", metavar="FOLDER", help="the backup (default: the newest one)"),
+            Option(flag="--from", metavar="FOLDER", help="a backup, or a folder of backups (default: ENV's own)"),
             Option(flag="--part", metavar="NAMES", help="database, lake, secrets, state, warehouse (default: all)"),
             Option(flag="--dry", switch=True, help="check the backup and show what would be done, do nothing"),
         ),

@@ -234,6 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("environment", help="an environment that has a file in infra/environments")
     environment = parser.parse_args().environment
+    os.environ["LEANDATA_ENV"] = environment
     gc.disable()  # the process is short, and a third of its time would go into collecting what it keeps
     try:
         print(json.dumps({"version": VERSION, "environment": environment, "stacks": answer(environment)}))

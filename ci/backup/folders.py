@@ -53,6 +53,15 @@ def newest(place: Path) -> Path:
     return found[-1]
 
 
+def asked_for(given: str, environment: Environment) -> Path:
+    """The backup in the folder `given`, or the newest of those in it; with "" the environment's own newest one.
+
+    Raises BackupError when there is none.
+    """
+    place = Path(given).absolute() if given else default_folder(environment)
+    return newest(place) if not given or backups(place) else place
+
+
 def prune(place: Path, *, keep: int) -> list[str]:
     """Remove all but the `keep` newest backups, and what interrupted ones left; the names of what was removed."""
     old = backups(place)[:-keep]

@@ -27,7 +27,7 @@ def drill(options: Options) -> int:
     if environment.has("kubernetes"):
         return _elsewhere(environment, options)
     place = folders.default_folder(environment)
-    folder = folders.newest(place)
+    folder = folders.asked_for(getattr(options, "from"), environment)
     manifest = Manifest.read(folder, environment=environment.name)
     base = servers.free_port(count=_PORTS)
     state = environment.state.with_name(f"{environment.state.name}-drill-{os.getpid()}")
@@ -51,6 +51,7 @@ def drill(options: Options) -> int:
         "problems": [*restored.get("differences", []), *([restored["error"]] if restored.get("error") else [])],
         "restore_seconds": round(seconds, 1),
     }
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
     (place / "drill.json").write_text(json.dumps({"version": 1, **answer}, indent=2, sort_keys=True) + "\n")
     if options.json:
         emit(answer)

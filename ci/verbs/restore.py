@@ -22,8 +22,7 @@ def restore(options: Options) -> int:
     """Restore; 1 when a total differs from that at the backup or the environment does not run afterwards."""
     environment = Environment.current()
     started = time.monotonic()
-    given = getattr(options, "from")
-    folder = Path(given).absolute() if given else folders.newest(folders.default_folder(environment))
+    folder = folders.asked_for(getattr(options, "from"), environment)
     manifest = Manifest.read(folder, environment=environment.name)
     parts = chosen(options.part)
     demand_whole(manifest, folder, parts)

@@ -14,7 +14,7 @@ import pytest
 from ci.backup import folders, lake, sealing
 from ci.backup.manifest import BackupError, Manifest, PartRecord, demand_whole, differences, piece
 from ci.backup.restoring import chosen, in_the_way, planned, told
-from infra.environment import Environment
+from infra.environment import ROOT, Environment
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -121,6 +121,20 @@ def test_a_pack_keeps_modes_and_leaves_out_what_is_not_wanted(tmp_path: Path) ->
     assert sealing.unpack(data, target) == ["sub/key"]
     assert (target / "sub" / "key").read_bytes() == b"key"
     assert (target / "sub" / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_that_is_given_is_a_backup_or_holds_some(tmp_path: Path) -> None:
+    environment = Environment.load("local", environ={"LEANDATA_STATE": str(tmp_path / "local")}, root=ROOT)
+    for name in ("20261124T120000Z", "20261125T120000Z"):
+        (tmp_path / "disk" / name).mkdir(parents=True)
+    newest = tmp_path / "disk" / "20261125T120000Z"
+    assert folders.asked_for(str(tmp_path / "disk"), environment) == newest
+    assert folders.asked_for(str(newest), environment) == newest
+    with pytest.raises(BackupError, match="there is no backup"):
+        folders.asked_for("", environment)
+    own = folders.default_folder(environment) / "20261126T120000Z"
+    own.mkdir(parents=True)
+    assert folders.asked_for("", environment) == own
 
 
 def test_only_the_newest_backups_are_kept_and_no_interrupted_one(tmp_path: Path) -> None:
