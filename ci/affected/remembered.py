@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from ci.affected import reading
 from ci.affected.reading import Facts, read
 from ci.bootstrap import cache
+from ci.kept import keep
 
 _MUCH = 4000
 _LISTS = tuple(one.name for one in dataclasses.fields(Facts) if one.name != "constants")
@@ -51,13 +51,8 @@ class Remembered:
         """Write down what was read, if something of it was new; what was not asked for goes when there is much."""
         if self._asked.keys() <= self._known.keys():
             return
-        with contextlib.suppress(OSError):
-            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            scratch = self.file.with_name(f"{self.file.name}.{os.getpid()}.new")
-            kept = self._asked if len(self._known) > _MUCH else self._known | self._asked
-            said = {name: _plain(facts) for name, facts in sorted(kept.items())}
-            scratch.write_text(json.dumps(said), encoding="utf-8")
-            scratch.replace(self.file)
+        kept = self._asked if len(self._known) > _MUCH else self._known | self._asked
+        keep(self.file, json.dumps({name: _plain(facts) for name, facts in sorted(kept.items())}))
 
 
 def _plain(facts: Facts) -> dict[str, Any]:

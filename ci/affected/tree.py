@@ -34,6 +34,7 @@ class Tree:
         """Read every Python file that is `wanted`; with a `memory` only those that it does not know."""
         paths = found.before | found.after
         facts: dict[str, Facts] = {}
+        reading = memory.read if memory else read
         # Millions of small objects that live shortly: collecting them between files takes longer than making them.
         collecting = gc.isenabled()
         gc.disable()
@@ -41,11 +42,7 @@ class Tree:
             for path in sorted(paths):
                 if path.endswith(".py") and wanted(path):
                     now, old = found.now(path), found.old.get(path)
-                    sides = [
-                        (memory.read if memory else read)(source, path=path)
-                        for source in (now, old)
-                        if source is not None
-                    ]
+                    sides = [reading(source, path=path) for source in (now, old) if source is not None]
                     facts[path] = functools.reduce(Facts.__or__, sides, Facts())
         finally:
             if collecting:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ci.bootstrap import cache
 from ci.graph import everything
+from ci.kept import keep
 from ci.preview.running import Asked, Graph, ask, read
 from ci.preview.sources import Repository, Sources
 from leandata.errors import LeandataError
@@ -66,14 +67,10 @@ class Cache:
         if "stacks" not in answer:
             return
         path = self.file(tree, environment)
-        with contextlib.suppress(OSError):  # a cache that cannot be written costs time, no more
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            scratch = path.with_name(f"{path.name}.{os.getpid()}.new")
-            scratch.touch(mode=0o600)
-            scratch.write_text(json.dumps(answer), encoding="utf-8")
-            scratch.replace(path)
-            for old in sorted(self.folder.glob("*.json"), key=lambda file: -file.stat().st_mtime)[_KEPT:]:
-                old.unlink(missing_ok=True)
+        if keep(path, json.dumps(answer)):
+            with contextlib.suppress(OSError):  # another preview forgets at the same time
+                for old in sorted(self.folder.glob("*.json"), key=lambda file: -file.stat().st_mtime)[_KEPT:]:
+                    old.unlink(missing_ok=True)
 
 
 Say = Callable[[str], None]
