@@ -354,3 +354,16 @@ def test_lines_that_say_nothing_do_not_count(tmp_path: Path) -> None:
     (tmp_path / "m.py").write_text("a = 1\n\n\n   \nb = 2\n")
     found = budgets.measure(tmp_path / "m.py", root=tmp_path)
     assert (found.lines, found.code) == (5, 2)
+
+
+# -- programs by hand --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+def test_what_an_environment_declares_is_told_without_any_variable() -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
+    command = [sys.executable, "-m", "ci.programs", "cluster"]
+    result = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    answer = json.loads(result.stdout)
+    assert answer["environment"] == "cluster"
+    assert set(answer["stacks"]) == set(graph.everything(ROOT, "cluster"))

@@ -253,6 +253,15 @@ def test_a_drill_of_an_environment_in_a_cluster_proves_nothing_and_says_so(
     assert json.loads(capsys.readouterr().out) == {"version": 1, "ok": False, "error": said}
 
 
+def test_a_drill_takes_the_backup_that_it_is_given_and_not_its_own(local: Environment, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "disk" / "20261125T120000Z"
+    elsewhere.mkdir(parents=True)
+    for given in (elsewhere, elsewhere.parent):
+        with pytest.raises(BackupError) as told:
+            drill(options(**{"from": str(given)}))
+        assert str(elsewhere) in str(told.value)
+
+
 def test_a_drill_without_a_backup_starts_nothing(local: Environment) -> None:
     with pytest.raises(BackupError, match="there is no backup"):
         drill(options())
