@@ -20,8 +20,9 @@ from ci.affected.stacks import LOCKS, program_of
 from ci.affected.tree import TESTS, Named, Tree, closure, importable, naming, way
 
 _FIXTURES = "infra/testing/fixtures.py"
-_CLI, _TYPES = "ci/cli.py", "ci/cli.py (its types)"
-_LIGHT = frozenset({"Option", "Options", "VERBS", "Verb", "demand_machine", "emit", "fail"})
+_CLI, _TABLE = "ci/cli.py", "ci/commands.py"
+_TYPES = f"{_CLI} (its types)"
+_LIGHT = frozenset({"Options", "emit", "fail"})
 _PROGRAMS = "ci/programs.py"
 _SETTINGS = "infra/components/settings.py"
 _ASIDE = re.compile(r"docs/.*|\.github/.*|(.*/)?[^/]*\.md|(.*/)?tests/.*")
@@ -139,11 +140,11 @@ class Choosing:
 
     @functools.cache  # noqa: B019
     def _edges(self, path: str) -> Iterable[str]:
-        facts = self.tree.facts.get(_CLI if path == _TYPES else path)
+        if path == _TYPES:
+            return self.tree.imported(_CLI) - {_TABLE}
+        facts = self.tree.facts.get(path)
         if facts is None:
             return ()
-        if path == _TYPES:
-            return self.tree.imported(_CLI)
         found = self.tree.imported(path) | self.tree.started(path)
         if _CLI in found and self._light(path):
             found = (found - {_CLI}) | {_TYPES}

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ci import bootstrap, budgets, cli, events, preflight, programs, progress
+from ci.commands import VERBS
 from ci.deploy import StackRun
 from ci.events import Log, Step
 from ci.graph import StackInfo
@@ -109,22 +110,22 @@ def test_the_list_of_verbs_says_what_each_is_for(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         cli.run(["--help"])
     said = capsys.readouterr().out
-    for name, verb in cli.VERBS.items():
+    for name, verb in VERBS.items():
         assert name in said
         assert " ".join(verb.help.split())[:30] in " ".join(said.split())
 
 
-@pytest.mark.parametrize("name", sorted(cli.VERBS))
+@pytest.mark.parametrize("name", sorted(VERBS))
 def test_every_verb_is_done_by_a_function_that_is_there(name: str) -> None:
     import importlib
 
-    module, _, function = cli.VERBS[name].done_by.partition(":")
+    module, _, function = VERBS[name].done_by.partition(":")
     assert callable(getattr(importlib.import_module(module), function))
 
 
-@pytest.mark.parametrize("name", sorted(cli.VERBS))
+@pytest.mark.parametrize("name", sorted(VERBS))
 def test_every_option_of_every_verb_is_explained(name: str) -> None:
-    for option in cli.VERBS[name].options:
+    for option in VERBS[name].options:
         assert option.flag.startswith("--")
         assert len(option.help) > 10
         assert option.switch or option.metavar, "what has a value says what kind"
@@ -571,7 +572,7 @@ def test_budgets_are_printed_with_where_we_are() -> None:
 
 # -- verbs that look at one machine ------------------------------------------------------------------------------------
 
-ELSEWHERE = sorted(name for name, verb in cli.VERBS.items() if verb.elsewhere)
+ELSEWHERE = sorted(name for name, verb in VERBS.items() if verb.elsewhere)
 
 
 @pytest.mark.parametrize("environment", ["cluster", "dev", "prod", "staging"])
@@ -583,7 +584,7 @@ def test_a_verb_of_one_machine_says_what_to_type_for_a_cluster(verb: str, enviro
     assert "{prefix}" not in str(caught.value)
 
 
-@pytest.mark.parametrize("verb", sorted(cli.VERBS))
+@pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_works_on_one_machine(verb: str) -> None:
     cli.demand_machine(verb, "local")
 

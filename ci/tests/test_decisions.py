@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from ci import bootstrap, budgets, graph, locks, preflight
-from ci.cli import VERBS, parser
+from ci.cli import parser
+from ci.commands import VERBS
 from ci.deploy import StackRun
 from ci.engine import reason
 from ci.events import Log, condense

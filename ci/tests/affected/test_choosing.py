@@ -59,6 +59,7 @@ def test_a_changed_test_is_run(test: str) -> None:
         ("infra/components/machine/mail.py", "infra/tests/test_snapshots.py", "shared/tests/test_clock.py"),
         ("infra/policy/iam.py", "infra/tests/policy/test_rights.py", "shared/tests/test_clock.py"),
         ("ci/cli.py", "ci/tests/test_command_line.py", "shared/tests/test_clock.py"),
+        ("ci/commands.py", "ci/tests/test_command_line.py", "ci/tests/test_access.py"),
         ("ci/owners/teams.py", "ci/tests/owners/test_teams.py", "infra/tests/test_units.py"),
         ("owners.toml", "ci/tests/owners/test_teams.py", "infra/tests/test_units.py"),
         ("README.md", "ci/tests/test_documents.py", "infra/tests/test_units.py"),

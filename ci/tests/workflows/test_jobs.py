@@ -20,7 +20,8 @@ import pytest
 import yaml
 
 from ci import bootstrap
-from ci.cli import VERBS, parser
+from ci.cli import parser
+from ci.commands import VERBS
 from ci.drift.model import StackDrift
 from ci.tests.comment.artifacts import changing, zipped
 from ci.tests.comment.fake_github import COMMIT, NAME, TOKEN, Store, event, github
