@@ -47,6 +47,9 @@ def run(arguments: Sequence[str]) -> int:
         return fail(str(error), as_json=options.json)
     except KeyboardInterrupt:
         return fail("interrupted", as_json=options.json)
+    except BrokenPipeError:  # whoever read our output has seen enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         return fail(f"{error.strerror or error}{place}", as_json=options.json)

@@ -136,6 +136,13 @@ VERBS: dict[str, Verb] = {
         help="build the images that changed, and write down what the environment will run",
         options=(_SERVICE, Option(flag="--dry", switch=True, help="show what would be built, build nothing")),
     ),
+    "lineage": Verb(
+        done_by="ci.verbs.lineage:lineage_of",
+        help="where a column comes from and who shows it: source, warehouse, route, page, mail",
+        options=(
+            Option(flag="--what", metavar="NAME", help="a column, a table, a route, a page (default: all tables)"),
+        ),
+    ),
     "logs": Verb(
         done_by="ci.verbs.operate:logs",
         elsewhere="kubectl logs -n {prefix}api deployment/api, and the same for other services",
