@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import uuid
 from collections.abc import Generator
 from datetime import date
 from decimal import Decimal
@@ -15,60 +14,21 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from infra.provider import health
 from infra.testing import parts
-from infra.testing.fixtures import url_of
+from infra.testing.api import KEY, Api, event, running
 from leandata import serving
 from leandata.database import connect
 from leandata.datasets import dataset
-from leandata.settings import DatabaseAddress
 from leandata.tables import schema
 
 pytestmark = pytest.mark.integration
-KEY = "the-key"
 WEEKLY = dataset("sales.weekly_sales")
-
-
-class Api:
-    """A running API over databases of its own."""
-
-    def __init__(self, url: str, events: DatabaseAddress, serving: DatabaseAddress, server: parts.Postgres) -> None:
-        self.url, self.events, self.serving, self.server = url, events, serving, server
-        self.client = httpx.Client(base_url=url, headers={"X-API-Key": KEY}, timeout=20)
-
-    def kept(self) -> set[str]:
-        with connect(self.events) as connection:
-            if connection.execute("SELECT to_regclass('events.inbox')").fetchone() == (None,):
-                return set()
-            return {str(row[0]) for row in connection.execute("SELECT event_id FROM events.inbox").fetchall()}
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Generator[Api]:
-    folder = tmp_path_factory.mktemp("api")
-    (folder / "key").write_text(KEY)
-    port = parts.free_port()
-    with parts.postgres(tmp_path_factory.mktemp("api-postgres")) as server, pytest.MonkeyPatch.context() as patch:
-        events = server.database("events", owner="events_writer")
-        writer = server.database("serving", owner="serving_writer")
-        reader = server.reader("serving_reader", database="serving", schema="serving", owner="serving_writer")
-        for name, value in {
-            "LEANDATA_ENVIRONMENT": "test",
-            "LEANDATA_EVENTS": url_of(events),
-            "LEANDATA_SERVING": url_of(reader),
-            "LEANDATA_API_KEY_FILE": str(folder / "key"),
-        }.items():
-            patch.setenv(name, value)
-        asked = {"kind": "http", "url": f"http://127.0.0.1:{port}/healthz", "port": 0}
-        command = [sys.executable, "-m", "serving", "--port", str(port)]
-        with parts.running(command, ready=lambda: health.healthy(asked), log=folder / "api.log"):
-            found = Api(f"http://127.0.0.1:{port}", events, writer, server)
-            yield found
-            found.client.close()
-
-
-def event(**changed: Any) -> dict[str, Any]:
-    return {"event_id": str(uuid.uuid4()), "type": "page_view", "occurred_at": "2026-11-24T10:00:00Z", **changed}
+    with running(tmp_path_factory.mktemp("api")) as found:
+        yield found
 
 
 def test_before_the_first_publication_figures_are_empty_not_an_error(api: Api) -> None:
@@ -77,11 +37,11 @@ def test_before_the_first_publication_figures_are_empty_not_an_error(api: Api) -
 
 
 def test_an_accepted_event_is_kept_once_however_often_it_is_sent(api: Api) -> None:
-    one = event(customer_id=7, payload={"page": "/a", "n": [1, None, {"x": True}]})
-    for _ in range(3):
+    one = event(customer_id=7, payload={"page": "/a", "title": None})
+    for before in ({}, {"duplicates": [one["event_id"]]}, {"duplicates": [one["event_id"]]}):
         answer = api.client.post("/v1/events", json=one)
         assert answer.status_code == 202
-        assert answer.json() == {"accepted": [one["event_id"]]}
+        assert answer.json() == {"accepted": [one["event_id"]], **before}
     assert one["event_id"] in api.kept()
     with connect(api.events) as connection:
         row = connection.execute(
@@ -135,15 +95,9 @@ def test_an_event_that_breaks_its_schema_is_refused_with_the_place(api: Api, cha
 
 
 def test_a_null_character_in_a_payload_does_no_harm(api: Api) -> None:
-    answer = api.client.post("/v1/events", json=event(payload={"a": "\u0000"}))
-    assert answer.status_code < 500 or answer.status_code == 503
+    answer = api.client.post("/v1/events", json=event(payload={"page": "\u0000"}))
+    assert answer.status_code == 422
     assert "Traceback" not in answer.text
-
-
-def test_one_bad_event_refuses_its_whole_batch(api: Api) -> None:
-    batch = [event(), event(type="BAD TYPE")]
-    assert api.client.post("/v1/events", json=batch).status_code == 422
-    assert batch[0]["event_id"] not in api.kept()
 
 
 def test_a_body_that_is_too_large_is_refused(api: Api) -> None:
