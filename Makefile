@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access affected approve backup bench bootstrap check comment cost deploy destroy doctor drift drift-issues drill images lineage logs new-service owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
+.PHONY: help access affected approve backup bench bootstrap catalogue check comment cost deploy destroy doctor drift drift-issues drill images lineage logs new-service owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,8 @@ sleep: ## take an environment to (almost) nothing (ENV=dev  DRY=yes)
 	$(LEANDATA) sleep --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
 wake: ## bring back what sleeps (ENV=dev  DRY=yes)
 	$(LEANDATA) wake --env "$(ENV)" $(if $(DRY),--dry) $(JSON_)
+catalogue: ## write docs/catalogue.md: every dataset, its owner, columns, checks, and where it comes from (CHECK=yes writes nothing)
+	$(LEANDATA) catalogue $(if $(CHECK),--check) $(JSON_)
 lineage: ## where a column comes from and who shows it (WHAT=shop.orders.amount_usd | weekly_sales | /v1/sales/weekly)
 	$(LEANDATA) lineage --env "$(ENV)" --what "$(WHAT)" $(JSON_)
 cost: ## what an environment costs a month by stack and service, before and after a change (ENV=prod  BASE=main)

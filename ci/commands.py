@@ -70,6 +70,11 @@ VERBS: dict[str, Verb] = {
         help="make what an account needs before anything is deployed into it: once, by a person",
         options=(Option(flag="--dry", switch=True, help="show what would be done, do nothing"),),
     ),
+    "catalogue": Verb(
+        done_by="ci.verbs.catalogue:catalogue",
+        help="write the catalogue of datasets from contracts, dbt and lineage",
+        options=(Option(flag="--check", switch=True, help="write nothing, fail where a file is out of date"),),
+    ),
     "check": Verb(done_by="ci.verbs.check:check", help="style, types, arrows, budgets: everything but running it"),
     "cost": Verb(
         done_by="ci.verbs.cost:cost",
