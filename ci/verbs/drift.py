@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ci import git
 from ci.cli import Options, emit, parser
 from ci.comment.deciding import BOT
 from ci.drift.issues import Issue, body, decide
@@ -18,6 +19,8 @@ from ci.drift.report import answer, lines
 from ci.graph import discover, select
 from ci.progress import watching
 from ci.release import asking
+from ci.release.manifest import Release
+from ci.release.store import Store, releases
 from ci.verbs.deploy import deploy, names
 from infra.environment import Environment
 from leandata.errors import LeandataError
@@ -29,17 +32,29 @@ def drift(options: Options) -> int:
     rules = load(datetime.now(UTC).date(), root=environment.root)
     stacks = select(discover(environment.root, environment.name), names(options.stack))
     opened = _issues(options.issues)
+    notice = beyond(releases(Store.of(environment)), commit=git.head(environment.root))
     with watching(quiet=True) as watcher:
         found = look(environment, stacks, rules=rules, watcher=watcher)
     if options.out:
         _write(Path(options.out), environment.name, found)
     if options.json:
         actions = decide(opened, found, environment=environment.name, author=BOT)
-        emit({**answer(environment.name, found), "issues": [asdict(action) for action in actions]})
+        emit({**answer(environment.name, found), "issues": [asdict(action) for action in actions], "notice": notice})
     else:
-        print("\n".join(lines(found)))
+        print("\n".join([*([notice] if notice else []), *lines(found)]))
     code = exit_code(found)
     return _reverted(environment, found) if options.revert else 0 if options.soft and code in (2, 3) else code
+
+
+def beyond(known: Sequence[Release], *, commit: str) -> str:
+    """What to know before reading on: another commit is deployed than the one that is checked out; "" when not."""
+    if not known or known[-1].commit == commit:
+        return ""
+    newest = known[-1]
+    return (
+        f"Deployed is release {newest.id} (commit {newest.commit[:12]}), checked out is {commit[:12] or 'no commit'}:"
+        " what the programs changed since then is among the differences."
+    )
 
 
 def _reverted(environment: Environment, found: Sequence[StackDrift]) -> int:

@@ -13,6 +13,8 @@ from ci.drift.hiding import Hider
 from ci.drift.issues import Action, Issue, body, decide
 from ci.drift.model import Difference, Kind, Sort, StackDrift
 from ci.drift.report import answer, cell, lines, markdown, summary
+from ci.tests.release.made import release
+from ci.verbs.drift import beyond
 
 BOT = "bot"
 
@@ -195,3 +197,15 @@ def test_the_issue_of_a_stack_that_is_no_more_is_closed() -> None:
 )
 def test_issues_of_others_are_never_touched(changed: dict[str, str]) -> None:
     assert decided([issue(5, drift(difference()), **changed)], drift()) == []
+
+
+def test_another_checkout_than_the_deployed_release_is_said_first() -> None:
+    newest = release(3, commit="b" * 40)
+    said = beyond([release(1), newest], commit="c" * 40)
+    assert said.startswith(f"Deployed is release {newest.id} (commit {'b' * 12}), checked out is {'c' * 12}:")
+    assert "checked out is no commit" in beyond([newest], commit="")
+
+
+def test_the_deployed_checkout_and_an_environment_without_releases_need_no_word() -> None:
+    assert beyond([release(1, commit="b" * 40)], commit="b" * 40) == ""
+    assert beyond([], commit="c" * 40) == ""
