@@ -1,8 +1,12 @@
-"""Twelve things done by hand to real stacks: `drift` names each with its property, `drift --revert` mends them."""
+"""Twelve things done by hand to real stacks: `drift` names each with its property, `drift --revert` mends them.
+
+LEANDATA_WHOLE_PLATFORM=yes deploys all stacks for it, with the services at work.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -17,7 +21,7 @@ from leandata.settings import WarehouseAddress
 from leandata.warehouse import Warehouse
 
 pytestmark = pytest.mark.integration
-STACKS = "database,lake,mail,warehouse"
+STACKS = "" if os.environ.get("LEANDATA_WHOLE_PLATFORM") == "yes" else "database,lake,mail,warehouse"
 
 
 @pytest.fixture(scope="module")
