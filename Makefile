@@ -27,6 +27,8 @@ status: ## what runs, how healthy it is, how fresh the data is
 	$(LEANDATA) status --env "$(ENV)" $(JSON_)
 logs: ## what services wrote (SERVICE=api  FOLLOW=yes)
 	$(LEANDATA) logs --env "$(ENV)" --service "$(SERVICE)" $(if $(FOLLOW),--follow) $(JSON_)
+key: ## keys of the API's clients (LIST=yes | CREATE=name SCOPES=events:write,figures:read RATE=50 | ROTATE=id | REVOKE=id  DRY=yes)
+	$(LEANDATA) key --env "$(ENV)" $(if $(LIST),--list) --create "$(CREATE)" --scopes "$(SCOPES)" --rate "$(RATE)" --rotate "$(ROTATE)" --revoke "$(REVOKE)" $(if $(DRY),--dry) $(JSON_)
 restart: ## restart a service (SERVICE=api)
 	$(LEANDATA) restart --env "$(ENV)" --service "$(SERVICE)" $(JSON_)
 rotate: ## a new key for a service user of the warehouse, safe to interrupt (ENV=prod  USER=airflow  DRY=yes)

@@ -148,6 +148,20 @@ VERBS: dict[str, Verb] = {
             Option(flag="--what", metavar="NAME", help="a column, a table, a route, a page (default: all tables)"),
         ),
     ),
+    "key": Verb(
+        done_by="ci.verbs.key:key",
+        elsewhere="kubectl exec -n {prefix}api deployment/api -- python -m serving.keys list",
+        help="list, create, rotate or revoke the keys of the API's clients",
+        options=(
+            Option(flag="--list", switch=True, help="show all keys, without their secret part"),
+            Option(flag="--create", metavar="NAME", help="make a key for this client and show it, once"),
+            Option(flag="--scopes", metavar="NAMES", help="what a new key may do, such as events:write,figures:read"),
+            Option(flag="--rate", metavar="N", help="requests a second of a new key (default 50, 0 for any number)"),
+            Option(flag="--rotate", metavar="ID", help="make a key to follow this one; both are valid for a day"),
+            Option(flag="--revoke", metavar="ID", help="end this key at once"),
+            Option(flag="--dry", switch=True, help="say what would be done, do nothing"),
+        ),
+    ),
     "logs": Verb(
         done_by="ci.verbs.operate:logs",
         elsewhere="kubectl logs -n {prefix}api deployment/api, and the same for other services",

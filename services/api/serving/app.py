@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
 import psycopg
-from fastapi import Depends, FastAPI, Header, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg_pool import PoolTimeout
-from starlette.exceptions import HTTPException
 
 from leandata.database import async_pool
 from leandata.settings import Settings
 from serving import events, figures
+from serving.access import Keyring, needs
 from serving.inbox import Inbox
 from serving.limits import LARGEST_BODY, LimitBody, LimitHead, Measure
-from serving.problems import problem, told_as_problems
+from serving.problems import Problem, problem, told_as_problems
 
 _POOL = 4
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "No valid key"},
+    403: {"model": Problem, "description": "The key has not the scope"},
+    429: {"model": Problem, "description": "Too many requests; `Retry-After` says how many seconds to wait"},
+    503: {"model": Problem, "description": "The database does not answer; `Retry-After` says when to try again"},
+}
 
 
 def create(settings: Settings) -> FastAPI:
@@ -36,6 +41,7 @@ def create(settings: Settings) -> FastAPI:
             await pool.open(wait=False)
         app.state.pools = pools
         app.state.inbox = Inbox(pools["events"])
+        app.state.keyring = Keyring(pools["events"], bootstrap=key)
         yield
         await app.state.inbox.close()
         for pool in pools.values():
@@ -45,24 +51,12 @@ def create(settings: Settings) -> FastAPI:
     app.add_middleware(LimitBody, largest=LARGEST_BODY)
     app.add_middleware(LimitHead)
     app.add_middleware(Measure)
-    keyed = [Depends(_key(key))]
-    app.include_router(events.router, dependencies=keyed)
-    app.include_router(figures.router, dependencies=keyed)
+    for router, scope in ((events.router, "events:write"), (figures.router, "figures:read")):
+        app.include_router(router, dependencies=[Depends(needs(scope))], responses=_REFUSALS)
     _operations(app)
     told_as_problems(app)
     _described(app)
     return app
-
-
-def _key(expected: str) -> Any:
-    async def check(
-        x_api_key: Annotated[str, Header()] = "", authorization: Annotated[str, Header(include_in_schema=False)] = ""
-    ) -> None:
-        given = x_api_key or authorization.removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), expected.encode()):
-            raise HTTPException(401, "Send the key of this API in the header X-API-Key.")
-
-    return check
 
 
 def _operations(app: FastAPI) -> None:
@@ -87,12 +81,14 @@ def _operations(app: FastAPI) -> None:
 
 
 def _described(app: FastAPI) -> None:
-    """Add the schemas of events to what the application says of itself."""
+    """Add the schemas of events, and where the key goes, to what the application says of itself."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         found = plain()
         found.setdefault("components", {}).setdefault("schemas", {}).update(events.schemas())
+        found["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+        found["security"] = [{"key": []}]
         return found
 
     app.openapi = openapi

@@ -22,6 +22,7 @@ from psycopg_pool import PoolTimeout
 from leandata.errors import SettingsError
 from leandata.events import KEEP_SQL
 from leandata.settings import Settings
+from serving.access import Keyring
 from serving.app import create
 from serving.inbox import Inbox
 from serving.limits import LARGEST_BODY
@@ -38,7 +39,9 @@ class Client:
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
-            self._app.state.inbox = Inbox(self._app.state.pools["events"])  # its tasks live in one event loop
+            pool = self._app.state.pools["events"]  # what belongs to one event loop is made in it
+            self._app.state.inbox = Inbox(pool)
+            self._app.state.keyring = Keyring(pool, bootstrap=KEY)
             transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=self._headers) as client:  # type: ignore[arg-type]
                 return await client.request(method, path, **options)
