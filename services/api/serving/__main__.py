@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from types import FrameType
 
 import uvicorn
 
@@ -12,6 +13,8 @@ from leandata.errors import LeandataError
 from leandata.logs import configure
 from leandata.settings import Settings
 from serving.app import create
+
+_DRAIN_SECONDS = 25
 
 
 def main() -> int:
@@ -27,10 +30,23 @@ def main() -> int:
     except LeandataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    uvicorn.run(
-        application, host=options.host, port=options.port, log_config=None, access_log=False, server_header=False
-    )
+    _Server(
+        uvicorn.Config(
+            application, host=options.host, port=options.port, log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+    ).run()  # fmt: skip
     return 0
+
+
+class _Server(uvicorn.Server):
+    """Ends streams as soon as it is told to end: they would hold it for ever."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        live = getattr(getattr(self.config.app, "state", None), "live", None)
+        if live is not None:
+            live.stop()
+        super().handle_exit(sig, frame)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from psycopg_pool import PoolTimeout
 
 from leandata.database import async_pool
 from leandata.settings import Settings
-from serving import events, figures
+from serving import events, figures, live
 from serving.access import Keyring, needs
 from serving.inbox import Inbox
 from serving.limits import LARGEST_BODY, LimitBody, LimitHead, Measure
+from serving.live import Live
 from serving.problems import Problem, problem, told_as_problems
 
 _POOL = 4
@@ -42,7 +43,10 @@ def create(settings: Settings) -> FastAPI:
         app.state.pools = pools
         app.state.inbox = Inbox(pools["events"])
         app.state.keyring = Keyring(pools["events"], bootstrap=key)
+        app.state.live = Live(pools["events"])
+        app.state.live.start()
         yield
+        await app.state.live.close()
         await app.state.inbox.close()
         for pool in pools.values():
             await pool.close()
@@ -51,7 +55,8 @@ def create(settings: Settings) -> FastAPI:
     app.add_middleware(LimitBody, largest=LARGEST_BODY)
     app.add_middleware(LimitHead)
     app.add_middleware(Measure)
-    for router, scope in ((events.router, "events:write"), (figures.router, "figures:read")):
+    routers = ((events.router, "events:write"), (live.router, "events:read"), (figures.router, "figures:read"))
+    for router, scope in routers:
         app.include_router(router, dependencies=[Depends(needs(scope))], responses=_REFUSALS)
     _operations(app)
     told_as_problems(app)

@@ -166,7 +166,7 @@ def test_metrics_count_answers_by_route_and_status(api: Api) -> None:
 
 def test_the_api_describes_itself(api: Api) -> None:
     paths = api.client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/v1/events", "/v1/sales/weekly", "/v1/freshness"}
+    assert {"/v1/events", "/v1/sales/weekly", "/v1/freshness"} < set(paths)
 
 
 def test_whatever_was_answered_202_is_there_after_postgresql_was_killed_under_writes(api: Api) -> None:

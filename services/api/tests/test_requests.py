@@ -26,6 +26,7 @@ from serving.access import Keyring
 from serving.app import create
 from serving.inbox import Inbox
 from serving.limits import LARGEST_BODY
+from serving.live import Live
 
 KEY = "the-key-1"
 
@@ -42,6 +43,7 @@ class Client:
             pool = self._app.state.pools["events"]  # what belongs to one event loop is made in it
             self._app.state.inbox = Inbox(pool)
             self._app.state.keyring = Keyring(pool, bootstrap=KEY)
+            self._app.state.live = Live(pool)
             transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=self._headers) as client:  # type: ignore[arg-type]
                 return await client.request(method, path, **options)
@@ -348,7 +350,7 @@ def test_metrics_name_routes_and_never_what_was_asked(client: Client) -> None:
 def test_the_description_tells_every_route_with_its_answers(client: Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert sorted((path, method) for path, methods in paths.items() for method in methods) == [
-        ("/v1/events", "post"), ("/v1/freshness", "get"), ("/v1/sales/weekly", "get"),
+        ("/v1/events", "post"), ("/v1/events/stream", "get"), ("/v1/events/totals", "get"), ("/v1/freshness", "get"), ("/v1/sales/weekly", "get"),
     ]  # fmt: skip
     for methods in paths.values():
         for operation in methods.values():
