@@ -264,7 +264,11 @@ def test_a_change_of_a_service_s_code_changes_that_service_alone(
     programs: dict[str, Program], checkout: Path, edit: Edit, tmp_path: Path
 ) -> None:
     before = found_in(checkout, tmp_path)
-    edit("services/api/serving/events.py", "_MOST_EVENTS = 1000", "_MOST_EVENTS = 999")
+    edit(
+        "services/api/serving/events.py",
+        "from __future__ import annotations",
+        "from __future__ import annotations  # first",
+    )
     after = found_in(checkout, tmp_path)
     changed = {urn.split("::")[1] for urn, found in everything(after).items() if everything(before)[urn] != found}
     assert changed == {"api"}

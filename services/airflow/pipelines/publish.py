@@ -16,7 +16,14 @@ from leandata.settings import Settings
 from leandata.warehouse import Warehouse
 from pipelines.transform import collected_until
 
-MARTS = ("sales.customers", "sales.daily_sales", "sales.weekly_sales")
+MARTS = (
+    "sales.cohorts",
+    "sales.customer_days",
+    "sales.customers",
+    "sales.daily_sales",
+    "sales.segments",
+    "sales.weekly_sales",
+)
 _FEATURES = "features.customer_features"
 _STAGE = "MARTS.LAKE.FILES"
 _TASK = "tasks.features:build"

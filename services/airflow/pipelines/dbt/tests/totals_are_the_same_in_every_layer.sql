@@ -1,4 +1,4 @@
--- To the cent: what was loaded is what is reported, by day, by week and by customer.
+-- To the cent: what was loaded is what is reported, by day, by week, by customer and by cohort.
 with totals as (
     select 'raw' as layer, sum(amount_usd) as revenue, count(*) as orders from {{ source('shop', 'orders') }}
     union all
@@ -7,6 +7,12 @@ with totals as (
     select 'weekly' as layer, sum(revenue) as revenue, sum(orders) as orders from {{ ref('weekly_sales') }}
     union all
     select 'customers' as layer, sum(revenue) as revenue, sum(orders) as orders from {{ ref('customers') }}
+    union all
+    select 'customer_days' as layer, sum(revenue) as revenue, sum(orders) as orders from {{ ref('customer_days') }}
+    union all
+    select 'segments' as layer, sum(monetary) as revenue, sum(frequency) as orders from {{ ref('segments') }}
+    union all
+    select 'cohorts' as layer, sum(revenue) as revenue, sum(orders) as orders from {{ ref('cohorts') }}
 )
 
 select layer, revenue, orders

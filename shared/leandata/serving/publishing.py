@@ -1,13 +1,11 @@
-"""The serving database: what the API, the dashboards and the report read, published whole or not at all."""
+"""Publishing: a dataset is put in place of what is served of it, whole or not at all."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, LiteralString
+from collections.abc import Iterator
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
@@ -29,29 +27,6 @@ CREATE TABLE IF NOT EXISTS serving.reports (
     week date PRIMARY KEY, status text NOT NULL, claimed_at timestamptz NOT NULL DEFAULT now(), sent_at timestamptz,
     message_id text);
 """
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sales:
-    """Sales of a day, or of the week that starts on `period`. `revenue` is US dollars."""
-
-    period: date
-    revenue: Decimal
-    orders: int
-    customers: int
-    new_customers: int
-    units: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Freshness:
-    """What is published of a dataset: its version, rows, the last day it knows of, and when it was published."""
-
-    dataset: str
-    version: str
-    rows: int
-    data_until: date
-    published_at: datetime
 
 
 def ensure_schema(connection: Connection) -> None:
@@ -92,65 +67,6 @@ def publish(connection: Connection, dataset: Dataset, table: pa.Table, *, versio
             [dataset.name, version, table.num_rows, data_until],
         )
     return table.num_rows
-
-
-def daily_sales(connection: Connection, *, since: date | None = None, until: date | None = None) -> list[Sales]:
-    """Sales of each day from `since` to `until`, both included; empty before anything was published."""
-    return _sales(connection, "daily_sales", "day", since, until)
-
-
-def weekly_sales(connection: Connection, *, since: date | None = None, until: date | None = None) -> list[Sales]:
-    """Sales of each week whose Monday lies between `since` and `until`; empty before anything was published."""
-    return _sales(connection, "weekly_sales", "week", since, until)
-
-
-def freshness(connection: Connection) -> list[Freshness]:
-    """What is published, by dataset; empty before anything was."""
-    if not _exists(connection, "freshness"):
-        return []
-    rows = connection.execute(freshness_sql()).fetchall()
-    return [
-        Freshness(dataset=name, version=version, rows=count, data_until=until, published_at=published)
-        for name, version, count, until, published in rows
-    ]
-
-
-def freshness_sql() -> LiteralString:
-    """The query behind `freshness`."""
-    return "SELECT dataset, version, rows, data_until, published_at FROM serving.freshness ORDER BY dataset"
-
-
-def weekly_sales_sql() -> str:
-    """The query behind `weekly_sales`, for provenance and for readers that bring their own connection."""
-    return _sales_sql("weekly_sales", "week")
-
-
-def to_sales(row: Sequence[Any]) -> Sales:
-    """A row of `weekly_sales_sql` as a value."""
-    period, revenue, orders, customers, new_customers, units = row
-    return Sales(
-        period=period, revenue=revenue, orders=orders, customers=customers, new_customers=new_customers, units=units
-    )
-
-
-def _sales(connection: Connection, table: str, period: str, since: date | None, until: date | None) -> list[Sales]:
-    if not _exists(connection, table):
-        return []
-    query = _sales_sql(table, period)
-    return [to_sales(row) for row in connection.execute(query, {"since": since, "until": until}).fetchall()]  # pyright: ignore[reportArgumentType]
-
-
-def _sales_sql(table: str, period: str) -> str:
-    return (
-        f"SELECT {period}, revenue, orders, customers, new_customers, units FROM serving.{table}"
-        f" WHERE {period} >= coalesce(%(since)s::date, {period})"
-        f" AND {period} <= coalesce(%(until)s::date, {period}) ORDER BY {period}"
-    )
-
-
-def _exists(connection: Connection, table: str) -> bool:
-    row = connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.{table}"]).fetchone()
-    return row is not None and row[0] is not None
 
 
 def _older(connection: Connection, dataset: Dataset, version: str) -> list[str]:

@@ -1,0 +1,45 @@
+-- Recency, frequency and value as quintiles (Hughes 1994), and one segment a customer: the first rule that fits.
+with ranked as (
+    select
+        customer_id,
+        last_order_on,
+        orders,
+        revenue,
+        rank() over (order by last_order_on) as recency_rank,
+        rank() over (order by orders) as frequency_rank,
+        rank() over (order by revenue) as monetary_rank,
+        count(*) over () as all_customers
+    from {{ ref('customers') }}
+),
+
+scored as (
+    select
+        customer_id,
+        last_order_on,
+        orders,
+        revenue,
+        {{ quintile('recency') }} as recency_score,
+        {{ quintile('frequency') }} as frequency_score,
+        {{ quintile('monetary') }} as monetary_score
+    from ranked
+)
+
+select
+    customer_id,
+    cast('{{ var("until") }}' as date) as as_of,
+    cast(datediff('day', last_order_on, cast('{{ var("until") }}' as date)) as number(9, 0)) as recency_days,
+    orders as frequency,
+    revenue as monetary,
+    recency_score,
+    frequency_score,
+    monetary_score,
+    case
+        when recency_score >= 4 and frequency_score >= 4 then 'champions'
+        when recency_score = 3 and frequency_score >= 4 then 'loyal'
+        when recency_score >= 4 and orders = 1 then 'new'
+        when recency_score >= 3 then 'promising'
+        when frequency_score >= 4 then 'at_risk'
+        when recency_score = 2 then 'hibernating'
+        else 'lost'
+    end as segment
+from scored

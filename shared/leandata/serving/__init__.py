@@ -1,0 +1,62 @@
+"""The serving database: what the API, the dashboards and the report read, published whole or not at all.
+
+Of every answer there is a value, a reader that takes a connection, the query behind it (`..._sql`, for provenance and
+for readers that bring their own connection), and `to_...`, which makes the value of a row.
+"""
+
+from leandata.serving.customer_history import (
+    Customer,
+    CustomerDay,
+    customer,
+    customer_days,
+    customer_days_sql,
+    customers,
+    customers_sql,
+    to_customer,
+    to_customer_day,
+)
+from leandata.serving.fresh import Freshness, freshness, freshness_sql
+from leandata.serving.groups import (
+    CohortMonth,
+    Segment,
+    cohorts,
+    cohorts_sql,
+    segments,
+    segments_sql,
+    to_cohort_month,
+    to_segment,
+)
+from leandata.serving.publishing import SCHEMA, ensure_schema, publish
+from leandata.serving.sales import Sales, daily_sales, daily_sales_sql, to_sales, weekly_sales, weekly_sales_sql
+
+__all__ = [
+    "SCHEMA",
+    "CohortMonth",
+    "Customer",
+    "CustomerDay",
+    "Freshness",
+    "Sales",
+    "Segment",
+    "cohorts",
+    "cohorts_sql",
+    "customer",
+    "customer_days",
+    "customer_days_sql",
+    "customers",
+    "customers_sql",
+    "daily_sales",
+    "daily_sales_sql",
+    "ensure_schema",
+    "freshness",
+    "freshness_sql",
+    "publish",
+    "segments",
+    "segments_sql",
+    "to_cohort_month",
+    "to_customer",
+    "to_customer_day",
+    "to_sales",
+    "to_segment",
+    "weekly_sales",
+    "weekly_sales_sql",
+]
