@@ -45,11 +45,11 @@ class Api:
             return {str(row[0]) for row in connection.execute("SELECT event_id FROM events.inbox").fetchall()}
 
     @contextlib.contextmanager
-    def process(self) -> Generator[Any]:
-        """The process, answering; ended at the end."""
+    def process(self, *, module: str = "serving") -> Generator[Any]:
+        """The process that runs `module`, answering; ended at the end."""
         port = int(self.url.rsplit(":", 1)[1])
         asked = {"kind": "http", "url": f"{self.url}/healthz", "port": 0}
-        command = [sys.executable, "-m", "serving", "--port", str(port)]
+        command = [sys.executable, "-m", module, "--port", str(port)]
         was = {name: os.environ.get(name) for name in self.settings}
         os.environ.update(self.settings)
         try:

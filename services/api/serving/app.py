@@ -14,8 +14,11 @@ from psycopg_pool import PoolTimeout
 
 from leandata.database import async_pool
 from leandata.settings import Settings
-from serving import events, figures, live
+from serving import catalog, customers, events, figures, live
 from serving.access import Keyring, needs
+from serving.answers import Answers
+from serving.customers import Cursors
+from serving.exports import Exports
 from serving.inbox import Inbox
 from serving.limits import LARGEST_BODY, LimitBody, LimitHead, Measure
 from serving.live import Live
@@ -28,6 +31,14 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     429: {"model": Problem, "description": "Too many requests; `Retry-After` says how many seconds to wait"},
     503: {"model": Problem, "description": "The database does not answer; `Retry-After` says when to try again"},
 }
+_ROUTERS = (
+    (events.router, "events:write"),
+    (live.router, "events:read"),
+    (figures.router, "figures:read"),
+    (customers.router, "customers:read"),
+    (catalog.freshness, "figures:read"),
+    (catalog.export, "export:read"),
+)
 
 
 def create(settings: Settings) -> FastAPI:
@@ -43,6 +54,9 @@ def create(settings: Settings) -> FastAPI:
         app.state.pools = pools
         app.state.inbox = Inbox(pools["events"])
         app.state.keyring = Keyring(pools["events"], bootstrap=key)
+        app.state.answers = Answers(pools["serving"])
+        app.state.exports = Exports(addresses["serving"])
+        app.state.cursors = Cursors(key)
         app.state.live = Live(pools["events"])
         app.state.live.start()
         yield
@@ -55,8 +69,7 @@ def create(settings: Settings) -> FastAPI:
     app.add_middleware(LimitBody, largest=LARGEST_BODY)
     app.add_middleware(LimitHead)
     app.add_middleware(Measure)
-    routers = ((events.router, "events:write"), (live.router, "events:read"), (figures.router, "figures:read"))
-    for router, scope in routers:
+    for router, scope in _ROUTERS:
         app.include_router(router, dependencies=[Depends(needs(scope))], responses=_REFUSALS)
     _operations(app)
     told_as_problems(app)

@@ -1,29 +1,65 @@
-"""Figures from the serving database; the warehouse is never asked."""
+"""Figures of sales, segments and cohorts; the warehouse is never asked."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from dataclasses import asdict
+from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
-import psycopg
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from fastapi.responses import Response
+from pydantic import BaseModel, Field, TypeAdapter
 
-from leandata.serving import freshness_sql, to_sales, weekly_sales_sql
+from leandata.serving import (
+    cohorts_sql,
+    daily_sales_sql,
+    segments_sql,
+    to_cohort_month,
+    to_sales,
+    to_segment,
+    weekly_sales_sql,
+)
+from serving.answers import Answers, Ask, Published
+from serving.problems import Problem, ProblemError
 
-router = APIRouter(prefix="/v1", tags=["figures"])
+router = APIRouter(
+    prefix="/v1", tags=["figures"], responses={304: {"description": "As `If-None-Match` has it: nothing was published"}}
+)
+Since = Annotated[date | None, Query(alias="from", description="The first day of it", examples=["2026-11-02"])]
+Until = Annotated[date | None, Query(alias="to", description="The last day of it", examples=["2026-11-16"])]
+_NO_RANGE: dict[int | str, dict[str, object]] = {
+    422: {"model": Problem, "description": "A day that is none, or a range that ends before it begins"}
+}
 
 
-class Week(BaseModel):
+class _Sales(BaseModel):
+    """`revenue` is exact US dollars as text."""
+
+    revenue: Decimal = Field(examples=["12345.67"])
+    orders: int = Field(examples=[412])
+    customers: int = Field(examples=[397])
+    new_customers: int = Field(examples=[21])
+    units: int = Field(examples=[1003])
+
+
+class Day(_Sales):
+    """Sales of a day; a day without orders is there with zeros. `revenue` is exact US dollars as text."""
+
+    day: date
+
+
+class Week(_Sales):
     """Sales of the week that starts on the Monday `week`; `revenue` is exact US dollars as text."""
 
     week: date
-    revenue: Decimal
-    orders: int
-    customers: int
-    new_customers: int
-    units: int
+
+
+class DailySales(BaseModel):
+    """Days in their order, and until which day the data goes (null before the first publication)."""
+
+    data_until: date | None
+    days: list[Day]
 
 
 class WeeklySales(BaseModel):
@@ -33,61 +69,109 @@ class WeeklySales(BaseModel):
     weeks: list[Week]
 
 
-class Dataset(BaseModel):
-    """What is published of a dataset."""
+class SegmentFigures(BaseModel):
+    """A segment of customers: what they paid in all (exact US dollars as text), mean days since the last order."""
 
-    dataset: str
-    version: str
-    rows: int
-    data_until: date
-    published_at: datetime
-
-
-class FreshnessAnswer(BaseModel):
-    """Every published dataset."""
-
-    datasets: list[Dataset]
+    segment: str = Field(examples=["champions"])
+    customers: int
+    revenue: Decimal
+    orders: int
+    recency_days: Decimal
 
 
-@router.get("/sales/weekly")
-async def get_weekly_sales(
-    request: Request,
-    since: Annotated[date | None, Query(alias="from", description="the first Monday")] = None,
-    until: Annotated[date | None, Query(alias="to", description="the last Monday")] = None,
-) -> WeeklySales:
+class Segments(BaseModel):
+    """Every segment that has customers, by name."""
+
+    data_until: date | None
+    segments: list[SegmentFigures]
+
+
+class CohortFigures(BaseModel):
+    """Who of a cohort (the month of the first order, by its first day) ordered in its `month` since, from 0."""
+
+    cohort: date
+    month: int
+    customers: int
+    cohort_customers: int
+    orders: int
+    revenue: Decimal
+
+
+class Cohorts(BaseModel):
+    """Every month of every cohort, in their order."""
+
+    data_until: date | None
+    cohorts: list[CohortFigures]
+
+
+_DAYS = TypeAdapter(DailySales)
+_WEEKS = TypeAdapter(WeeklySales)
+_SEGMENTS = TypeAdapter(Segments)
+_COHORTS = TypeAdapter(Cohorts)
+
+
+@router.get("/sales/daily", response_model=DailySales, responses=_NO_RANGE)
+async def get_daily_sales(request: Request, since: Since = None, until: Until = None) -> Response:
+    """Sales of each day in the range, both ends included; empty before anything was published."""
+    _demand_range(since, until)
+
+    async def make(ask: Ask, published: Published) -> bytes:
+        rows = await ask(daily_sales_sql(), {"since": since, "until": until})
+        days = [{**_figures(row), "day": row[0]} for row in rows]
+        found = {"data_until": published.until("sales.daily_sales"), "days": days}
+        return _DAYS.dump_json(DailySales.model_validate(found))
+
+    answers: Answers = request.app.state.answers
+    return await answers.give(request, datasets=["sales.daily_sales"], asked=(since, until), make=make)
+
+
+@router.get("/sales/weekly", response_model=WeeklySales, responses=_NO_RANGE)
+async def get_weekly_sales(request: Request, since: Since = None, until: Until = None) -> Response:
     """Sales of each week whose Monday lies in the range; empty before anything was published."""
-    rows = await _rows(request, weekly_sales_sql(), {"since": since, "until": until})
-    known = {found[0]: found for found in await _rows(request, freshness_sql(), {})}
-    published = known.get("sales.weekly_sales")
-    weeks = [
-        Week(
-            week=sales.period,
-            revenue=sales.revenue,
-            orders=sales.orders,
-            customers=sales.customers,
-            new_customers=sales.new_customers,
-            units=sales.units,
-        )
-        for sales in map(to_sales, rows)
-    ]
-    return WeeklySales(data_until=published[3] if published else None, weeks=weeks)
+    _demand_range(since, until)
+
+    async def make(ask: Ask, published: Published) -> bytes:
+        rows = await ask(weekly_sales_sql(), {"since": since, "until": until})
+        weeks = [{**_figures(row), "week": row[0]} for row in rows]
+        found = {"data_until": published.until("sales.weekly_sales"), "weeks": weeks}
+        return _WEEKS.dump_json(WeeklySales.model_validate(found))
+
+    answers: Answers = request.app.state.answers
+    return await answers.give(request, datasets=["sales.weekly_sales"], asked=(since, until), make=make)
 
 
-@router.get("/freshness")
-async def get_freshness(request: Request) -> FreshnessAnswer:
-    """How fresh each published dataset is."""
-    found = [
-        Dataset(dataset=name, version=version, rows=rows, data_until=until, published_at=published)
-        for name, version, rows, until, published in await _rows(request, freshness_sql(), {})
-    ]
-    return FreshnessAnswer(datasets=found)
+@router.get("/segments", response_model=Segments)
+async def get_segments(request: Request) -> Response:
+    """Customers, revenue and orders of each segment by recency, frequency and value."""
+
+    async def make(ask: Ask, published: Published) -> bytes:
+        segments = [asdict(to_segment(row)) for row in await ask(segments_sql(), {})]
+        found = {"data_until": published.until("sales.segments"), "segments": segments}
+        return _SEGMENTS.dump_json(Segments.model_validate(found))
+
+    answers: Answers = request.app.state.answers
+    return await answers.give(request, datasets=["sales.segments"], asked=(), make=make)
 
 
-async def _rows(request: Request, query: Any, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """The rows; none while the table does not exist, which is before the first publication."""
-    async with request.app.state.pools["serving"].connection() as connection:
-        try:
-            cursor = await connection.execute(query, parameters)
-            return await cursor.fetchall()
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-            return []
+@router.get("/cohorts", response_model=Cohorts)
+async def get_cohorts(request: Request) -> Response:
+    """Customers by the month of their first order, followed through every month since."""
+
+    async def make(ask: Ask, published: Published) -> bytes:
+        cohorts = [asdict(to_cohort_month(row)) for row in await ask(cohorts_sql(), {})]
+        found = {"data_until": published.until("sales.cohorts"), "cohorts": cohorts}
+        return _COHORTS.dump_json(Cohorts.model_validate(found))
+
+    answers: Answers = request.app.state.answers
+    return await answers.give(request, datasets=["sales.cohorts"], asked=(), make=make)
+
+
+def _figures(row: tuple[object, ...]) -> dict[str, object]:
+    found = asdict(to_sales(row))
+    del found["period"]
+    return found
+
+
+def _demand_range(since: date | None, until: date | None) -> None:
+    if since is not None and until is not None and until < since:
+        raise ProblemError(422, f"to: the range ends ({until}) before it begins ({since})")

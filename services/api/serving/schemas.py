@@ -143,9 +143,9 @@ class NewsletterClick(_Event):
 
 
 Event = PageView | ProductView | AddToCart | OrderPlaced | SignUp | NewsletterOpen | NewsletterClick
-Discriminated = Annotated[Event, Field(discriminator="type")]
-ONE: TypeAdapter[Event] = TypeAdapter(Discriminated)
-BATCH: TypeAdapter[list[Event]] = TypeAdapter(list[Discriminated])
+_Discriminated = Annotated[Event, Field(discriminator="type")]
+ONE: TypeAdapter[Event] = TypeAdapter(_Discriminated)
+BATCH: TypeAdapter[list[Event]] = TypeAdapter(list[_Discriminated])
 MODELS: dict[str, type[_Event]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in sorted(get_args(Event), key=lambda model: str(model.__name__))

@@ -23,7 +23,9 @@ from leandata.errors import SettingsError
 from leandata.events import KEEP_SQL
 from leandata.settings import Settings
 from serving.access import Keyring
+from serving.answers import Answers
 from serving.app import create
+from serving.customers import Cursors
 from serving.inbox import Inbox
 from serving.limits import LARGEST_BODY
 from serving.live import Live
@@ -44,6 +46,9 @@ class Client:
             self._app.state.inbox = Inbox(pool)
             self._app.state.keyring = Keyring(pool, bootstrap=KEY)
             self._app.state.live = Live(pool)
+            if not hasattr(self._app.state, "answers"):
+                self._app.state.answers = Answers(self._app.state.pools["serving"])
+            self._app.state.cursors = Cursors(KEY)
             transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=self._headers) as client:  # type: ignore[arg-type]
                 return await client.request(method, path, **options)
@@ -298,6 +303,7 @@ def test_what_tells_nothing_of_the_data_needs_no_key(tmp_path: Path, path: str) 
         ("GET", "/", 404),
         ("GET", "/v1", 404),
         ("GET", "/v1/sales", 404),
+        ("GET", "/v1/customers/1/2", 404),
         ("GET", "/v1/sales/weekly/../../../etc/passwd", 404),
         ("GET", "/v2/events", 404),
     ],
@@ -349,9 +355,12 @@ def test_metrics_name_routes_and_never_what_was_asked(client: Client) -> None:
 
 def test_the_description_tells_every_route_with_its_answers(client: Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    assert sorted((path, method) for path, methods in paths.items() for method in methods) == [
-        ("/v1/events", "post"), ("/v1/events/stream", "get"), ("/v1/events/totals", "get"), ("/v1/freshness", "get"), ("/v1/sales/weekly", "get"),
-    ]  # fmt: skip
+    assert {(path, method) for path, methods in paths.items() for method in methods} == {
+        ("/v1/events", "post"), ("/v1/events/stream", "get"), ("/v1/events/totals", "get"), ("/v1/freshness", "get"),
+        ("/v1/sales/weekly", "get"), ("/v1/sales/daily", "get"), ("/v1/segments", "get"), ("/v1/cohorts", "get"),
+        ("/v1/customers", "get"), ("/v1/customers/{customer_id}", "get"), ("/v1/datasets", "get"),
+        ("/v1/datasets/{dataset}/export", "get"),
+    }  # fmt: skip
     for methods in paths.values():
         for operation in methods.values():
             assert operation["description"]

@@ -1,0 +1,167 @@
+"""Datasets: what there is, how fresh it is, and each as a file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from typing import Annotated, BinaryIO, Literal
+
+import anyio
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, Field, TypeAdapter
+
+from leandata.datasets import CATALOG
+from serving.answers import Answers, Ask, Published
+from serving.exports import FORMATS, Exports
+from serving.problems import Problem, ProblemError
+
+freshness = APIRouter(prefix="/v1", tags=["datasets"])
+export = APIRouter(prefix="/v1", tags=["datasets"])
+_CHUNK = 256 * 1024
+
+
+class PublishedDataset(BaseModel):
+    """What is published of a dataset."""
+
+    dataset: str = Field(examples=["sales.weekly_sales"])
+    version: str
+    rows: int
+    data_until: date
+    published_at: datetime
+
+
+class FreshnessAnswer(BaseModel):
+    """Every published dataset."""
+
+    datasets: list[PublishedDataset]
+
+
+class DatasetColumn(BaseModel):
+    """A column of a dataset's contract."""
+
+    name: str
+    type: str
+    description: str
+    classification: str
+
+
+class DatasetCard(BaseModel):
+    """A dataset's contract and what is published of it; `late` says that it is older than was promised."""
+
+    dataset: str = Field(examples=["sales.weekly_sales"])
+    owner: str
+    description: str
+    columns: list[DatasetColumn]
+    key: list[str]
+    fresh_within_hours: float
+    late: bool | None = Field(description="null where nothing is published")
+    published: PublishedDataset | None
+
+
+class DatasetsAnswer(BaseModel):
+    """Every dataset that is published for readers, or is to be."""
+
+    datasets: list[DatasetCard]
+
+
+_FRESHNESS = TypeAdapter(FreshnessAnswer)
+_CARDS = TypeAdapter(DatasetsAnswer)
+
+
+@freshness.get("/freshness", response_model=FreshnessAnswer)
+async def get_freshness(request: Request) -> Response:
+    """How fresh each published dataset is."""
+
+    async def make(ask: Ask, published: Published) -> bytes:
+        del ask
+        return _FRESHNESS.dump_json(FreshnessAnswer(datasets=_published(published)))
+
+    answers: Answers = request.app.state.answers
+    return await answers.give(request, datasets=sorted(CATALOG), asked=(), make=make)
+
+
+@freshness.get("/datasets", response_model=DatasetsAnswer)
+async def get_datasets(request: Request) -> Response:
+    """Every mart: owner, columns, what is published of it, and whether it is late."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+
+    async def make(ask: Ask, published: Published) -> bytes:
+        del ask
+        known = {one.dataset: one for one in _published(published)}
+        return _CARDS.dump_json(DatasetsAnswer(datasets=[_card(name, known.get(name), now) for name in _marts()]))
+
+    answers: Answers = request.app.state.answers
+    return await answers.give(request, datasets=_marts(), asked=(now,), make=make)
+
+
+@export.get(
+    "/datasets/{dataset}/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {kind.media_type: {} for kind in FORMATS.values()}, "description": "The whole dataset"},
+        304: {"description": "As `If-None-Match` has it: nothing was published"},
+        404: {"model": Problem, "description": "No dataset of that name is published"},
+    },
+)
+async def get_export(
+    request: Request,
+    dataset: Annotated[str, Path(max_length=100, examples=["sales.weekly_sales"])],
+    file_format: Annotated[Literal["csv", "parquet", "arrow"], Query(alias="format")] = "parquet",
+) -> Response:
+    """A whole dataset as CSV, Parquet or an Arrow stream, as of one publication."""
+    answers: Answers = request.app.state.answers
+    exports: Exports = request.app.state.exports
+    published = await answers.published()
+    if dataset not in _marts() or dataset not in published.versions:
+        there = ", ".join(sorted(set(published.versions) & set(_marts()))) or "none yet"
+        raise ProblemError(404, f"No dataset {dataset!r} is published. There are: {there}.")
+    tag = published.tag([dataset], (file_format,))
+    kind = FORMATS[file_format]
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    file, size = await exports.written(CATALOG[dataset], kind)
+    headers |= {
+        "Content-Length": str(size),
+        "Content-Disposition": f'attachment; filename="{dataset}.{kind.ending}"',
+    }
+    return StreamingResponse(_chunks(file), media_type=kind.media_type, headers=headers)
+
+
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+    try:
+        while chunk := await anyio.to_thread.run_sync(file.read, _CHUNK):
+            yield chunk
+    finally:
+        file.close()
+
+
+def _marts() -> list[str]:
+    return sorted(name for name, dataset in CATALOG.items() if dataset.layer == "MARTS")
+
+
+def _published(published: Published) -> list[PublishedDataset]:
+    return [
+        PublishedDataset(
+            dataset=name, version=one.version, rows=one.rows, data_until=one.data_until, published_at=one.published_at
+        )
+        for name, one in sorted(published.versions.items())
+    ]
+
+
+def _card(name: str, published: PublishedDataset | None, now: datetime) -> DatasetCard:
+    contract = CATALOG[name]
+    return DatasetCard(
+        dataset=name,
+        owner=contract.owner,
+        description=contract.description,
+        columns=[
+            DatasetColumn(name=one.name, type=one.type, description=one.description, classification=one.classification)
+            for one in contract.columns
+        ],
+        key=list(contract.key),
+        fresh_within_hours=contract.freshness.total_seconds() / 3600,
+        late=published.published_at < now - contract.freshness if published else None,
+        published=published,
+    )

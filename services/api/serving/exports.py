@@ -1,0 +1,179 @@
+"""A dataset as a file: read by COPY in one statement, written in batches, memory flat whatever its size.
+
+The file is finished before the first byte is sent: a slow client holds no table that the next publication drops. It has
+no name in the file system and is gone when it is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+import anyio
+import psycopg
+
+from leandata.database import connect
+from leandata.datasets import Dataset
+from leandata.errors import DatabaseError
+from leandata.settings import DatabaseAddress
+from serving.problems import ProblemError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_AT_ONCE = 2
+_BLOCK = 4 * 2**20
+_ROW_GROUP = 128 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """A kind of file."""
+
+    name: Literal["csv", "parquet", "arrow"]
+    media_type: str
+    ending: str
+
+
+FORMATS = {
+    one.name: one
+    for one in (
+        Format(name="csv", media_type="text/csv; charset=utf-8", ending="csv"),
+        Format(name="parquet", media_type="application/vnd.apache.parquet", ending="parquet"),
+        Format(name="arrow", media_type="application/vnd.apache.arrow.stream", ending="arrows"),
+    )
+}
+
+
+class Exports:
+    """Writes at most two files at a time; whoever comes then is told to come again."""
+
+    def __init__(self, address: DatabaseAddress) -> None:
+        self._address = address
+        self._running = asyncio.Semaphore(_AT_ONCE)
+
+    async def written(self, dataset: Dataset, kind: Format) -> tuple[BinaryIO, int]:
+        """The whole dataset as a file that stands at its beginning, and its size in bytes. Raises ProblemError."""
+        if self._running.locked():
+            raise ProblemError(503, f"{_AT_ONCE} exports run here; try again.", headers={"Retry-After": "5"})
+        async with self._running:
+            return await anyio.to_thread.run_sync(self._write, dataset, kind)
+
+    def _write(self, dataset: Dataset, kind: Format) -> tuple[BinaryIO, int]:
+        file: BinaryIO = tempfile.TemporaryFile(prefix="leandata-export-")  # type: ignore[assignment]  # noqa: SIM115
+        try:
+            write(self._address, dataset, kind, file)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+        except DatabaseError:
+            file.close()
+            raise ProblemError(503, "The database does not answer; try again.", headers={"Retry-After": "2"}) from None
+        except BaseException:
+            file.close()
+            raise
+        return file, size
+
+
+def write(address: DatabaseAddress, dataset: Dataset, kind: Format, file: BinaryIO) -> None:
+    """Write what is served of `dataset`. Raises DatabaseError, psycopg.Error."""
+    with connect(address) as connection, connection.cursor() as cursor:
+        if kind.name == "csv":
+            with cursor.copy(query(dataset, header=True, exact=True)) as copy:
+                file.writelines(copy)
+            return
+        with cursor.copy(query(dataset, header=False, exact=False)) as copy:
+            _write_batches(dataset, kind, _Blocks(copy), file)
+
+
+def query(dataset: Dataset, *, header: bool, exact: bool) -> bytes:
+    """The COPY statement; `exact` writes moments as PostgreSQL does, else as Arrow reads them."""
+    columns = ", ".join(
+        f"to_char({one.name} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS {one.name}"
+        if one.type == "timestamp" and not exact
+        else one.name
+        for one in dataset.columns
+    )
+    options = "FORMAT csv, HEADER" if header else "FORMAT csv"
+    return f"COPY (SELECT {columns} FROM serving.{dataset.table}) TO STDOUT ({options})".encode()
+
+
+def _write_batches(dataset: Dataset, kind: Format, source: _Blocks, file: BinaryIO) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    from leandata.tables import schema
+
+    found = schema(dataset)
+    if kind.name == "arrow":
+        with pa.ipc.new_stream(file, found) as writer:
+            for batch in _batches(found, source):
+                writer.write_batch(batch)
+        return
+    with parquet.ParquetWriter(file, found, compression="snappy") as writer:
+        for batch in _batches(found, source):
+            writer.write_batch(batch, row_group_size=_ROW_GROUP)
+
+
+def _batches(found: pa.Schema, source: _Blocks) -> Iterator[pa.RecordBatch]:
+    """What comes in, typed by the contract; nothing where there is no row."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    texts = any(pa.types.is_string(field.type) for field in found)
+    try:
+        reader = csv.open_csv(
+            pa.PythonFile(source, mode="r"),
+            read_options=csv.ReadOptions(column_names=found.names, block_size=_BLOCK),
+            parse_options=csv.ParseOptions(newlines_in_values=texts),
+            convert_options=csv.ConvertOptions(
+                column_types=found, null_values=[""], true_values=["t"], false_values=["f"],
+                strings_can_be_null=True, quoted_strings_can_be_null=False,
+            ),
+        )  # fmt: skip
+    except pa.ArrowInvalid as error:
+        if "Empty CSV file" in str(error):
+            return
+        raise
+    for batch in reader:
+        yield pa.RecordBatch.from_arrays(batch.columns, schema=found)
+
+
+class _Blocks:
+    """What COPY sends, as a file that is read."""
+
+    def __init__(self, copy: psycopg.Copy) -> None:
+        self._blocks = iter(copy)
+        self._rest = b""
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, b"" at the end."""
+        parts, length = [self._rest], len(self._rest)
+        while length < size or size < 0:
+            block = next(self._blocks, None)
+            if block is None:
+                break
+            parts.append(bytes(block))
+            length += len(parts[-1])
+        found = b"".join(parts)
+        if size < 0:
+            size = length
+        self._rest = found[size:]
+        return found[:size]
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+        self.closed = True
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return False

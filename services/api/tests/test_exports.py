@@ -1,0 +1,156 @@
+"""Exports of a whole dataset: the same rows and types in every format, one publication, memory flat."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Generator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psutil
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from infra.testing.api import Api, prepared, running
+from infra.testing.parts import eventually
+from leandata import serving
+from leandata.database import connect
+from leandata.datasets import Column, Dataset, dataset
+from leandata.tables import schema
+from serving.exports import FORMATS, query, write
+
+pytestmark = pytest.mark.integration
+DAILY = dataset("sales.daily_sales")
+DAY = date(2026, 11, 22)
+ROWS = [
+    {
+        "day": DAY - timedelta(days=back), "revenue": Decimal(back) * Decimal("1234567.89"), "orders": back,
+        "customers": back, "new_customers": 0, "units": 2**40 + back,
+    }
+    for back in range(1000)
+]  # fmt: skip
+EVERY = Dataset(
+    name="sales.every_type", layer="MARTS", owner="data-team", description="A column of each type.",
+    columns=tuple(
+        Column(name=f"c{number}", type=kind, description="x", nullable=number > 0)
+        for number, kind in enumerate(
+            ("bigint", "date", "timestamp", "integer", "text", "boolean", "decimal(12,2)", "decimal(14,2)")
+        )
+    ),
+    key=("c0",), freshness=timedelta(hours=1),
+)  # fmt: skip
+STRANGE: list[dict[str, Any]] = [
+    {"c0": 1, "c1": DAY, "c2": datetime(2026, 11, 22, 1, 2, 3, 456789, tzinfo=UTC), "c3": -7, "c4": "a", "c5": True,
+     "c6": Decimal("-0.01"), "c7": Decimal("999999999999.99")},
+    {"c0": 2},
+    {"c0": 3, "c4": ""},
+    {"c0": 4, "c4": 'quote " comma , line\nend \\N é \t'},
+    {"c0": 5, "c1": date(1, 1, 1), "c2": datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC), "c5": False},
+]  # fmt: skip
+
+
+def put(api: Api, contract: Dataset, rows: list[dict[str, Any]], version: str = "v1") -> None:
+    table = pa.Table.from_pylist(rows, schema=schema(contract))
+    with connect(api.serving) as connection:
+        serving.publish(connection, contract, table, version=version, data_until=DAY)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Generator[Api]:
+    with running(tmp_path_factory.mktemp("exports")) as found:
+        put(found, DAILY, ROWS)
+        eventually(lambda: found.client.get("/v1/datasets/sales.daily_sales/export").status_code == 200)
+        yield found
+
+
+def fetched(api: Api, kind: str) -> bytes:
+    answer = api.client.get("/v1/datasets/sales.daily_sales/export", params={"format": kind})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == FORMATS[kind].media_type
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert f'filename="sales.daily_sales.{FORMATS[kind].ending}"' in answer.headers["content-disposition"]
+    return answer.content
+
+
+def test_parquet_and_arrow_hold_the_rows_with_the_types_of_the_contract(api: Api) -> None:
+    for table in (
+        parquet.read_table(io.BytesIO(fetched(api, "parquet"))), pa.ipc.open_stream(fetched(api, "arrow")).read_all(),
+    ):  # fmt: skip
+        assert table.schema == schema(DAILY)
+        assert table.sort_by([("day", "descending")]).to_pylist() == ROWS
+
+
+def test_csv_holds_the_same_rows_exactly(api: Api) -> None:
+    found = list(csv.DictReader(io.StringIO(fetched(api, "csv").decode())))
+    assert len(found) == 1000
+    assert {row["day"]: row["revenue"] for row in found} == {str(row["day"]): f"{row['revenue']:.2f}" for row in ROWS}
+
+
+def test_an_export_has_the_tag_of_its_publication(api: Api) -> None:
+    path = "/v1/datasets/sales.daily_sales/export"
+    tag = api.client.get(path).headers["etag"]
+    assert api.client.get(path, headers={"If-None-Match": tag}).status_code == 304
+    assert api.client.get(path, params={"format": "csv"}, headers={"If-None-Match": tag}).status_code == 200
+    put(api, DAILY, ROWS[:10], version="v2")
+    eventually(lambda: api.client.get(path, headers={"If-None-Match": tag}).status_code == 200)
+    put(api, DAILY, ROWS, version="v3")
+
+
+@pytest.mark.parametrize(
+    "name", ["sales.nothing", "shop.orders", "serving.freshness", "sales.weekly_sales", "x' OR 1=1"]
+)
+def test_what_is_not_published_names_what_is(api: Api, name: str) -> None:
+    answer = api.client.get(f"/v1/datasets/{name}/export")
+    assert answer.status_code == 404
+    assert "sales.daily_sales" in answer.json()["detail"]
+
+
+def test_a_format_that_is_none_names_the_known_ones(api: Api) -> None:
+    answer = api.client.get("/v1/datasets/sales.daily_sales/export", params={"format": "xlsx"})
+    assert answer.status_code == 422
+    assert "'parquet'" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("rows", [STRANGE, []], ids=["strange", "none"])
+def test_every_type_comes_out_as_it_went_in(tmp_path: Any, rows: list[dict[str, Any]]) -> None:
+    tmp_path.chmod(0o755)
+    expected = pa.Table.from_pylist(rows, schema=schema(EVERY))
+    with prepared(tmp_path) as found:
+        put(found, EVERY, rows)
+        for kind in ("parquet", "arrow"):
+            file = io.BytesIO()
+            write(found.serving, EVERY, FORMATS[kind], file)
+            file.seek(0)
+            table = parquet.read_table(file) if kind == "parquet" else pa.ipc.open_stream(file).read_all()
+            assert table.schema == schema(EVERY)
+            assert table.sort_by("c0").to_pylist() == expected.to_pylist()
+
+
+def test_the_query_names_columns_of_the_contract_only() -> None:
+    text = query(DAILY, header=False, exact=True).decode()
+    assert text == (
+        "COPY (SELECT day, revenue, orders, customers, new_customers, units FROM serving.daily_sales)"
+        " TO STDOUT (FORMAT csv)"
+    )
+
+
+def test_a_large_export_keeps_memory_flat(tmp_path: Any) -> None:
+    tmp_path.chmod(0o755)
+    with prepared(tmp_path) as found, found.process() as process:
+        put(found, DAILY, ROWS)
+        eventually(lambda: found.client.get("/v1/datasets/sales.daily_sales/export").status_code == 200)
+        before = psutil.Process(process.pid).memory_info().rss
+        with connect(found.serving) as connection:
+            connection.execute("CREATE TABLE serving.large AS SELECT day, revenue, orders, customers, new_customers,"
+                " units FROM serving.daily_sales, generate_series(1, 1500)")  # fmt: skip
+            connection.execute("CREATE OR REPLACE VIEW serving.daily_sales AS SELECT * FROM serving.large")
+        size, most = 0, before
+        with found.client.stream("GET", "/v1/datasets/sales.daily_sales/export", timeout=120) as answer:
+            for chunk in answer.iter_bytes():
+                size += len(chunk)
+                most = max(most, psutil.Process(process.pid).memory_info().rss)
+        assert size > 2**20
+        assert most - before < 80 * 2**20, "1.5 million rows are 72 MB as values, and several times that as objects"
