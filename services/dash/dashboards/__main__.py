@@ -10,6 +10,8 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from dashboards.app import create
+from dashboards.auth import accounts
+from dashboards.page import discover
 from leandata.errors import LeandataError
 from leandata.logs import configure
 from leandata.settings import Settings
@@ -50,7 +52,7 @@ def main() -> int:
     try:
         settings = Settings.load(os.environ)
         configure("dash", log_format=settings.log_format)
-        _ = settings.serving, settings.secret("DASH_PASSWORD_FILE"), settings.secret("DASH_SESSION_KEY_FILE")
+        _ = settings.serving, accounts(settings), settings.secret("DASH_SESSION_KEY_FILE"), discover()
     except LeandataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

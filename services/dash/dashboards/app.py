@@ -1,95 +1,104 @@
-"""The application: login, the page, and the one callback that fills it."""
+"""The application: login, the frame around the pages, and the one callback that fills it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
-from urllib.parse import parse_qs, urlencode
 
 import dash
-from dash import Input, Output, State, ctx, html, no_update
+from dash import Input, Output, html
+from dash.exceptions import PreventUpdate
 from flask import Flask
 
-from dashboards import sales
-from dashboards.auth import protect
-from leandata import serving
-from leandata.clock import Week
+from dashboards import downloads, frame, parts, shipping
+from dashboards.auth import Account, accounts, protect, role, user
+from dashboards.page import Context, Page, Reading, State, discover
 from leandata.database import pool
 from leandata.errors import LeandataError
-from leandata.serving import Freshness, Sales
 from leandata.settings import Settings
 
 _POOL = 4
-Source = Callable[[], tuple[list[Sales], Freshness | None]]
+_LOG = logging.getLogger(__name__)
 
 
 def create(settings: Settings) -> dash.Dash:
-    """The application that reads the serving database. Raises SettingsError when a setting is missing."""
+    """The application that reads the serving database. Raises SettingsError when a setting is missing, PageError for a
+    page that is none."""
     connections = pool(settings.serving, size=_POOL)
     connections.open()
 
-    def source() -> tuple[list[Sales], Freshness | None]:
+    def read(reader: Callable[..., Any], *args: Any, **options: Any) -> Any:
         with connections.connection() as connection:
-            known = {found.dataset: found for found in serving.freshness(connection)}
-            return serving.weekly_sales(connection), known.get("sales.weekly_sales")
+            return reader(connection, *args, **options)
 
     return build(
-        source,
-        password=settings.secret("DASH_PASSWORD_FILE"),
+        read,
+        people=accounts(settings),
         session_key=settings.secret("DASH_SESSION_KEY_FILE"),
         today=settings.today,
+        pages=discover(),
     )
 
 
-def build(source: Source, *, password: str, session_key: str, today: Callable[[], date]) -> dash.Dash:
-    """The application over any source of weekly sales."""
+def build(
+    read: Reading, *, people: Mapping[str, Account], session_key: str, today: Callable[[], date], pages: Sequence[Page]
+) -> dash.Dash:
+    """The application with these pages over anything that calls readers."""
     server = Flask("dashboards")
-    protect(server, password=password, session_key=session_key)
-    app = dash.Dash("dashboards", server=server, title="leandata", serve_locally=True, update_title=None)  # pyright: ignore
-    app.layout = sales.layout
-    _fill(app, source, today)
+    protect(server, people=people, session_key=session_key)
+    shipping.compress(server)
+    app = dash.Dash(
+        "dashboards", server=server, title="leandata", serve_locally=True, update_title=None,  # pyright: ignore
+        index_string=frame.INDEX, assets_folder=str(frame.ASSETS),
+    )  # fmt: skip
+    app.layout = lambda: frame.layout(user=user(), role=role())
+
+    def context(page: Page, search: str) -> Context:
+        return Context(state=State.of(page, search), read=_once(read), role=role(), today=today())
+
+    downloads.serve(server, pages, context)
+    _fill(app, pages, context)
     return app
 
 
-def _fill(app: dash.Dash, source: Source, today: Callable[[], date]) -> None:
+def _fill(app: dash.Dash, pages: Sequence[Page], context: Callable[[Page, str], Context]) -> None:
     @app.callback(
-        Output("tiles", "children"),
-        Output("weekly-chart", "figure"),
-        Output("weekly-table", "data"),
-        Output("data-age", "children"),
-        Output("problem", "children"),
-        Output("url", "search"),
-        Output("range", "value"),
-        Input("range", "value"),
-        Input("days", "start_date"),
-        Input("days", "end_date"),
-        State("url", "search"),
+        Output("content", "children"),
+        Output("nav", "children"),
+        Input("url", "pathname"),
+        Input("url", "search"),
     )
-    def fill(weeks: str, start: str | None, end: str | None, search: str) -> tuple[Any, ...]:  # pyright: ignore[reportUnusedFunction]
-        if ctx.triggered_id is None:
-            weeks = parse_qs((search or "").removeprefix("?")).get("weeks", [weeks])[0]
-        try:
-            everything, published = source()
-        except Exception as error:  # noqa: BLE001 - whatever stands between us and the figures, the page says so and stays
-            reason = error.what if isinstance(error, LeandataError) else "the serving database does not answer"
-            return [], no_update, [], "", f"No figures now: {reason}. Try again in a moment.", no_update, no_update
-        complete = [found for found in everything if published and Week(found.period).end <= published.data_until]
-        if start or end:
-            span = (date.fromisoformat(start) if start else None, date.fromisoformat(end) if end else None)
-            now, before = sales.between(complete, *span)
-        else:
-            now, before = sales.chosen(complete, weeks)
-        tiles = [sales.tile_card(tile) for tile in sales.tiles(now, before)]
-        problem = "" if now else "No sales are published for this range yet."
-        address = f"?{urlencode({'weeks': weeks})}"
-        return tiles, sales.chart(now), sales.table(now), _age(published, today()), problem, address, weeks
+    def fill(path: str | None, search: str | None) -> tuple[Any, Any]:  # pyright: ignore[reportUnusedFunction]
+        if path is None:
+            raise PreventUpdate
+        page = pages[0] if path == "/" else next((found for found in pages if found.path == path), None)
+        if page is None:
+            missing = parts.empty(f"There is no page {path}.", "The navigation has all pages.")
+            return [html.H1("Not found"), missing], frame.navigation(pages, "")
+        return [html.H1(page.title), *shown(page, context(page, search or ""))], frame.navigation(pages, page.path)
 
 
-def _age(published: Freshness | None, today: date) -> Any:
-    if published is None:
-        return "Nothing was published yet."
-    behind = (today - published.data_until).days
-    age = "up to yesterday" if behind <= 1 else f"{behind} days behind"
-    moment = published.published_at.strftime("%Y-%m-%d %H:%M UTC")
-    return html.Span(f"Data until {published.data_until} ({age}), published {moment}.")
+def shown(page: Page, context: Context) -> Sequence[Any]:
+    """What the page shows; its error state when it cannot."""
+    try:
+        return page.view(context)
+    except Exception as error:  # noqa: BLE001 - whatever stands between us and the figures, the page says so and stays
+        _LOG.warning("the page %s has no figures", page.path, exc_info=True)
+        reason = error.what if isinstance(error, LeandataError) else "the serving database does not answer"
+        return [parts.problem(f"{reason[:1].upper()}{reason[1:]}. Try again in a moment.", retry=context.state.href())]
+
+
+def _once(read: Reading) -> Reading:
+    """Readers whose answers are kept for one request, so that a page may ask twice."""
+
+    @functools.cache
+    def kept(reader: Callable[..., Any], args: tuple[Any, ...], options: tuple[tuple[str, Any], ...]) -> Any:
+        return read(reader, *args, **dict(options))
+
+    def once(reader: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        return kept(reader, args, tuple(sorted(options.items())))
+
+    return once

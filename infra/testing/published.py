@@ -1,0 +1,117 @@
+"""The real sales as the serving database has them, computed from the shop's file by plain Python; and the dashboards
+over it, as a process. For tests in a browser and for the bench."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sys
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from infra.provider import health
+from infra.standins.shop.seed import Order, read, weeks_to_move
+from infra.testing.parts import free_port, running
+from leandata.clock import Week, last_complete_week
+from leandata.database import connect
+from leandata.datasets import dataset
+from leandata.serving import publish
+from leandata.settings import DatabaseAddress
+from leandata.tables import schema
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def moved_orders(today: date) -> list[Order]:
+    """The shop's orders, moved so that the last week before `today` is the last one with sales."""
+    orders = read()
+    move = timedelta(weeks=weeks_to_move(max(order.ordered_on for order in orders), until=today))
+    return [
+        Order(
+            customer_id=order.customer_id,
+            ordered_on=order.ordered_on + move,
+            quantity=order.quantity,
+            amount_usd=order.amount_usd,
+        )
+        for order in orders
+    ]
+
+
+def sales_rows(orders: Iterable[Order], *, period: str, until: date) -> Rows:
+    """What sales.daily_sales (`period` day) or sales.weekly_sales (week) holds; a period without orders is zeros."""
+    first: dict[int, date] = {}
+    found: dict[date, list[Order]] = defaultdict(list)
+    for order in sorted(orders, key=lambda one: one.ordered_on):
+        first.setdefault(order.customer_id, order.ordered_on)
+        found[_start(order.ordered_on, period)].append(order)
+    start, step, rows = min(found), timedelta(days=7 if period == "week" else 1), list[Mapping[str, Any]]()
+    while start <= until:
+        inside = found.get(start, [])
+        customers = {order.customer_id for order in inside}
+        rows.append(
+            {
+                period: start,
+                "revenue": sum((order.amount_usd for order in inside), Decimal(0)),
+                "orders": len(inside),
+                "customers": len(customers),
+                "new_customers": sum(_start(first[one], period) == start for one in customers),
+                "units": sum(order.quantity for order in inside),
+            }
+        )
+        start += step
+    return rows
+
+
+def put(address: DatabaseAddress, name: str, rows: Rows, *, until: date, version: str = "v1") -> None:
+    """Publish the rows as the dataset of that name."""
+    with connect(address) as connection:
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema(dataset(name)))
+        publish(connection, dataset(name), table, version=version, data_until=until)
+
+
+def put_sales(address: DatabaseAddress, *, today: date) -> None:
+    """Publish the real sales up to the last complete week before `today`."""
+    orders, until = moved_orders(today), last_complete_week(today).end
+    for name, period in (("sales.daily_sales", "day"), ("sales.weekly_sales", "week")):
+        put(address, name, sales_rows(orders, period=period, until=until), until=until)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dashboards:
+    """Running dashboards: where they are and with which password `analyst` logs in."""
+
+    url: str
+    password: str
+
+
+@contextlib.contextmanager
+def dashboards(folder: Path, serving: DatabaseAddress, *, today: date) -> Generator[Dashboards]:
+    """The dashboards over that database, as the platform runs them; `folder` holds secrets and the log."""
+    port, password = free_port(), secrets.token_urlsafe(12)
+    (folder / "password").write_text(password)
+    (folder / "session-key").write_text(secrets.token_hex(16))
+    address = f"postgresql://{serving.user}@{serving.host}:{serving.port}/{serving.database}"
+    settings = {
+        "LEANDATA_ENVIRONMENT": "local",
+        "LEANDATA_SERVING": f"{address}?password_file={serving.password_file}",
+        "LEANDATA_DASH_PASSWORD_FILE": str(folder / "password"),
+        "LEANDATA_DASH_SESSION_KEY_FILE": str(folder / "session-key"),
+        "LEANDATA_TODAY": today.isoformat(),
+    }
+    assigned = [f"{name}={value}" for name, value in settings.items()]
+    command = ["/usr/bin/env", *assigned, sys.executable, "-m", "dashboards", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+    ready = {"kind": "http", "url": f"{url}/healthz", "port": 0}
+    with running(command, ready=lambda: health.healthy(ready), log=folder / "dash.log"):
+        yield Dashboards(url=url, password=password)
+
+
+def _start(day: date, period: str) -> date:
+    return Week.of(day).start if period == "week" else day

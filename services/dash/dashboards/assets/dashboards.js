@@ -1,0 +1,68 @@
+// What the frame does in the browser: links without loading everything again, fields that go into the address,
+// light and dark, and what is said when the session or the server is gone.
+(() => {
+  const go = (href) => {
+    if (href === location.pathname + location.search) return;
+    history.pushState({}, "", href);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+  };
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-go]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+    event.preventDefault();
+    go(link.getAttribute("href"));
+  });
+
+  document.addEventListener("change", (event) => {
+    const field = event.target.closest("[data-field]");
+    if (!field) return;
+    const query = new URLSearchParams(location.search);
+    query.delete("after");
+    if (event.target.value) query.set(field.dataset.field, event.target.value);
+    else query.delete(field.dataset.field);
+    const search = query.toString();
+    go(location.pathname + (search ? "?" + search : ""));
+  });
+
+  const themes = { "": "dark", dark: "light", light: "" };
+  const named = { "": "Theme: system", dark: "Theme: dark", light: "Theme: light" };
+  const name = () => {
+    const button = document.getElementById("theme");
+    const text = named[document.documentElement.dataset.theme || ""];
+    if (button && button.textContent !== text) button.textContent = text;
+  };
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("#theme")) return;
+    const next = themes[document.documentElement.dataset.theme || ""];
+    if (next) document.documentElement.dataset.theme = next;
+    else delete document.documentElement.dataset.theme;
+    try { localStorage.setItem("theme", next); } catch { /* it is not remembered then */ }
+    name();
+  });
+
+  const titled = () => {
+    name();
+    const heading = document.querySelector("main h1");
+    const title = heading && heading.textContent + " · leandata";
+    if (title && document.title !== title) document.title = title;
+  };
+  new MutationObserver(titled).observe(document.body, { childList: true, subtree: true });
+
+  const offline = (text) => {
+    const place = document.getElementById("offline");
+    if (place) place.textContent = text;
+  };
+  const plain = window.fetch;
+  window.fetch = async (...asked) => {
+    try {
+      const answer = await plain(...asked);
+      if (answer.status === 401) location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search));
+      else offline("");
+      return answer;
+    } catch (error) {
+      offline("The dashboards do not answer. What you see may be old; try again in a moment.");
+      throw error;
+    }
+  };
+})();

@@ -1,0 +1,1 @@
+"""The pages: each file here that has a `page` is one. See dashboards/page.py."""
