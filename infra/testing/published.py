@@ -83,24 +83,112 @@ def put_sales(address: DatabaseAddress, *, today: date) -> None:
         put(address, name, sales_rows(orders, period=period, until=until), until=until)
 
 
+def customer_rows(orders: Iterable[Order], *, until: date) -> dict[str, Rows]:
+    """What the marts of customers hold, by dataset. The names of segments follow from the scores by a rule of this
+    file's own: who draws them needs them all."""
+    days: dict[tuple[int, date], list[Order]] = defaultdict(list)
+    known: dict[int, list[Order]] = defaultdict(list)
+    for order in sorted(orders, key=lambda one: one.ordered_on):
+        days[order.customer_id, order.ordered_on].append(order)
+        known[order.customer_id].append(order)
+    customers = [
+        {
+            "customer_id": one, "first_order_on": found[0].ordered_on, "last_order_on": found[-1].ordered_on,
+            **_totals(found),
+        }
+        for one, found in sorted(known.items())
+    ]  # fmt: skip
+    return {
+        "sales.customers": customers,
+        "sales.customer_days": [
+            {"customer_id": one, "day": day, **_totals(found)} for (one, day), found in sorted(days.items())
+        ],
+        "sales.segments": _segment_rows(customers, until),
+        "sales.cohorts": _cohort_rows(known),
+    }
+
+
+def put_customers(address: DatabaseAddress, *, today: date) -> None:
+    """Publish the marts of customers up to the last complete week before `today`."""
+    until = last_complete_week(today).end
+    for name, rows in customer_rows(moved_orders(today), until=until).items():
+        put(address, name, rows, until=until)
+
+
+def _totals(found: Sequence[Order]) -> dict[str, Any]:
+    revenue = sum((order.amount_usd for order in found), Decimal(0))
+    return {"orders": len(found), "units": sum(order.quantity for order in found), "revenue": revenue}
+
+
+def _segment_rows(customers: Rows, until: date) -> Rows:
+    keys = {"recency": "last_order_on", "frequency": "orders", "monetary": "revenue"}
+    scores = {
+        name: {
+            one["customer_id"]: 1 + 5 * rank // len(customers)
+            for rank, one in enumerate(sorted(customers, key=lambda one: (one[key], one["customer_id"])))
+        }
+        for name, key in keys.items()
+    }
+    names = ("lost", "hibernating", "at_risk", "promising", "new", "loyal", "champions")
+    rows: list[Mapping[str, Any]] = []
+    for one in customers:
+        own = {f"{name}_score": found[one["customer_id"]] for name, found in scores.items()}
+        rows.append(
+            {
+                "customer_id": one["customer_id"],
+                "as_of": until,
+                "recency_days": (until - one["last_order_on"]).days,
+                "frequency": one["orders"],
+                "monetary": one["revenue"],
+                **own,
+                "segment": names[(sum(own.values()) - 3) // 2],
+            }
+        )
+    return rows
+
+
+def _cohort_rows(known: Mapping[int, Sequence[Order]]) -> Rows:
+    cohorts: dict[date, dict[int, list[Order]]] = defaultdict(lambda: defaultdict(list))
+    for found in known.values():
+        cohort = found[0].ordered_on.replace(day=1)
+        for order in found:
+            months = (order.ordered_on.year - cohort.year) * 12 + order.ordered_on.month - cohort.month
+            cohorts[cohort][months].append(order)
+    return [
+        {
+            "cohort": cohort,
+            "month": month,
+            "customers": len({order.customer_id for order in months[month]}),
+            "cohort_customers": len({order.customer_id for order in months[0]}),
+            "orders": len(months[month]),
+            "revenue": sum((order.amount_usd for order in months[month]), Decimal(0)),
+        }
+        for cohort, months in sorted(cohorts.items())
+        for month in sorted(months)
+    ]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dashboards:
-    """Running dashboards: where they are and with which password `analyst` logs in."""
+    """Running dashboards: where they are, with which passwords `analyst` and `editor` log in."""
 
     url: str
     password: str
+    editor_password: str
 
 
 @contextlib.contextmanager
 def dashboards(folder: Path, serving: DatabaseAddress, *, today: date) -> Generator[Dashboards]:
     """The dashboards over that database, as the platform runs them; `folder` holds secrets and the log."""
-    port, password = free_port(), secrets.token_urlsafe(12)
+    port, password, editor_password = free_port(), secrets.token_urlsafe(12), secrets.token_urlsafe(12)
     (folder / "password").write_text(password)
+    (folder / "editor-password").write_text(editor_password)
     (folder / "session-key").write_text(secrets.token_hex(16))
     address = f"postgresql://{serving.user}@{serving.host}:{serving.port}/{serving.database}"
     settings = {
         "LEANDATA_ENVIRONMENT": "local",
         "LEANDATA_SERVING": f"{address}?password_file={serving.password_file}",
+        "LEANDATA_DASH_EDITOR_PASSWORD_FILE": str(folder / "editor-password"),
         "LEANDATA_DASH_PASSWORD_FILE": str(folder / "password"),
         "LEANDATA_DASH_SESSION_KEY_FILE": str(folder / "session-key"),
         "LEANDATA_TODAY": today.isoformat(),
@@ -110,7 +198,7 @@ def dashboards(folder: Path, serving: DatabaseAddress, *, today: date) -> Genera
     url = f"http://127.0.0.1:{port}"
     ready = {"kind": "http", "url": f"{url}/healthz", "port": 0}
     with running(command, ready=lambda: health.healthy(ready), log=folder / "dash.log"):
-        yield Dashboards(url=url, password=password)
+        yield Dashboards(url=url, password=password, editor_password=editor_password)
 
 
 def _start(day: date, period: str) -> date:

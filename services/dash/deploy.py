@@ -12,10 +12,11 @@ from services.dash.outputs import DashOutputs
 
 
 def program() -> None:
-    """Declare the dashboards' process, the analyst's password and the key that signs sessions."""
+    """Declare the dashboards' process, the passwords of analyst and editor, and the key that signs sessions."""
     stack = Stack.begin("dash")
     database = DatabaseOutputs.of(stack)
     password = Secret("dash-password", stack=stack)
+    editor_password = Secret("dash-editor-password", stack=stack)
     session_key = Secret("dash-session-key", stack=stack, kind="hex")
     listen = stack.listen("dash")
     Service(
@@ -27,6 +28,7 @@ def program() -> None:
                 command=[stack.python, "-m", "dashboards", "--host", listen.bind, "--port", str(listen.port)],
                 settings=service_settings(stack, "dash", {"SERVING": database.serving_reader}),
                 secret_files={
+                    "LEANDATA_DASH_EDITOR_PASSWORD_FILE": editor_password.path,
                     "LEANDATA_DASH_PASSWORD_FILE": password.path,
                     "LEANDATA_DASH_SESSION_KEY_FILE": session_key.path,
                 },

@@ -18,7 +18,7 @@ from dashboards.frame import THEME
 from dashboards.page import Role
 from leandata.settings import Settings
 
-USER = "analyst"
+USER, EDITOR = "analyst", "editor"
 SESSION = timedelta(hours=12)
 _FREE_TRIES, _FREE_TRIES_OF_ALL = 5, 50
 _LONGEST_WAIT_SECONDS = 30.0
@@ -107,7 +107,10 @@ class _Cookies(SecureCookieSessionInterface):
 
 def accounts(settings: Settings) -> dict[str, Account]:
     """Who may log in by the settings. Raises SettingsError for a password that is missing."""
-    return {USER: Account(password=settings.secret("DASH_PASSWORD_FILE"), role="viewer")}
+    return {
+        USER: Account(password=settings.secret("DASH_PASSWORD_FILE"), role="viewer"),
+        EDITOR: Account(password=settings.secret("DASH_EDITOR_PASSWORD_FILE"), role="editor"),
+    }
 
 
 def user() -> str:

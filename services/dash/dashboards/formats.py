@@ -17,7 +17,13 @@ def shown(value: Any, kind: Kind) -> str:
     """Such as $1,234.50 or 12.3%; a figure that is not known is an en dash."""
     if value is None:
         return "\N{EN DASH}"
-    formats: dict[Kind, str] = {"integer": "{:,}", "money": "${:,.2f}", "percent": "{:.1f}%", "number": "{:,.3f}"}
+    formats: dict[Kind, str] = {
+        "integer": "{:,}",
+        "money": "${:,.2f}",
+        "percent": "{:.1f}%",
+        "number": "{:,.3f}",
+        "days": "{:,.1f}",
+    }
     if kind in formats:
         return formats[kind].format(value)
     if isinstance(value, datetime):

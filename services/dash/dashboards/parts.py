@@ -10,7 +10,7 @@ from typing import Any
 from dash import dcc, html
 
 from dashboards.formats import shown
-from dashboards.page import Choice, State, Table
+from dashboards.page import Choice, Kind, State, Table
 from leandata.serving import Freshness
 
 BLUE, ORANGE, GREY = "#3b7dc4", "#d9822b", "#8a939e"
@@ -95,14 +95,26 @@ def section(title: str, *children: Any, download: str = "", note: str = "") -> h
     return html.Section(inside, className="section", **attributes(aria_label=title))
 
 
-def table(found: Table, *, name: str, caption: str, links: Mapping[int, Sequence[str]] | None = None) -> html.Div:
-    """The first hundred rows; `links` are the addresses of a column's cells."""
-    kinds = [kind for _, kind in found.columns]
+def table(
+    found: Table,
+    *,
+    name: str,
+    caption: str,
+    links: Mapping[int, Sequence[str]] | None = None,
+    marks: Mapping[str, str] | None = None,
+) -> html.Div:
+    """The first hundred rows; `links` are the addresses of a column's cells, `marks` the styles of some texts."""
+    kinds: list[Kind] = [kind for _, kind in found.columns]
     head = html.Tr(
         [html.Th(name, scope="col", className="left" if kind in _LEFT else "") for name, kind in found.columns]
     )
     rows = [
-        html.Tr([_cell(value, kinds[at], (links or {}).get(at, ()), number) for at, value in enumerate(row)])
+        html.Tr(
+            [
+                _cell(value, kinds[at], (links or {}).get(at, ())[number : number + 1], (marks or {}).get(value, ""))
+                for at, value in enumerate(row)
+            ]
+        )
         for number, row in enumerate(found.rows[:_ROWS_SHOWN])
     ]
     left = len(found.rows) - len(rows)
@@ -116,11 +128,10 @@ def table(found: Table, *, name: str, caption: str, links: Mapping[int, Sequence
     return html.Div(inside, className="scroll", tabIndex=0, role="region", **attributes(aria_label=caption))
 
 
-def _cell(value: Any, kind: Any, links: Sequence[str], row: int) -> html.Td:
-    text: Any = shown(value, kind)
-    if links:
-        text = link(text, links[row])
-    return html.Td(text, className="left" if kind in _LEFT else "")
+def _cell(value: Any, kind: Kind, links: Sequence[str], mark: str) -> html.Td:
+    text = shown(value, kind)
+    style = f"{'left' if kind in _LEFT else ''} {mark}".strip()
+    return html.Td(link(text, links[0]) if links else text, className=style)
 
 
 def chart(

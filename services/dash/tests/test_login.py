@@ -249,13 +249,16 @@ def test_every_answer_forbids_frames_and_guessing_of_types(path: str) -> None:
     assert headers["Referrer-Policy"] == "same-origin"
 
 
-@pytest.mark.parametrize("name", ["SERVING", "DASH_PASSWORD_FILE", "DASH_SESSION_KEY_FILE"])
+@pytest.mark.parametrize(
+    "name", ["SERVING", "DASH_PASSWORD_FILE", "DASH_EDITOR_PASSWORD_FILE", "DASH_SESSION_KEY_FILE"]
+)
 def test_a_setting_that_is_missing_stops_it_at_the_start(tmp_path: Any, name: str) -> None:
-    for file in ("p", "k"):
+    for file in ("p", "e", "k"):
         (tmp_path / file).write_text(file)
     values = {
         "LEANDATA_SERVING": "postgresql://r@127.0.0.1:9/serving",
         "LEANDATA_DASH_PASSWORD_FILE": str(tmp_path / "p"),
+        "LEANDATA_DASH_EDITOR_PASSWORD_FILE": str(tmp_path / "e"),
         "LEANDATA_DASH_SESSION_KEY_FILE": str(tmp_path / "k"),
     }
     del values[f"LEANDATA_{name}"]

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from dash import html
 
-from dashboards import parts, periods
+from dashboards import cohorts, parts, periods
 from dashboards.formats import shown, signed
 from dashboards.page import Choice, Context, Kind, Page, Table
 from dashboards.periods import Comparison, Granularity, Span
@@ -42,6 +42,7 @@ def view(context: Context) -> Sequence[Any]:
             parts.table(table(context), name="sales-table", caption=f"Sales by {granularity}"),
             download=context.download("sales"),
         ),
+        *_by_cohort(context),
     ]
 
 
@@ -58,6 +59,20 @@ def tiles(span: Span, comparison: str) -> list[parts.Tile]:
         )  # fmt: skip
 
     return [tile(name, label) for name, label in _TILES]
+
+
+def by_cohort(context: Context) -> Table:
+    """The cohorts month by month."""
+    return cohorts.table(context.read(serving.cohorts))
+
+
+def _by_cohort(context: Context) -> list[html.Section]:
+    found = context.read(serving.cohorts)
+    if not found:
+        return []
+    note = "All calendar months, each split by the month in which its customers ordered for the first time."
+    chart = cohorts.revenue_chart(found)
+    return [parts.section("Revenue by cohort", chart, download=context.download("cohorts"), note=note)]
 
 
 def _note(span: Span, comparison: str) -> str:
@@ -160,5 +175,5 @@ page = Page(
         Choice(name="from", label="From", kind="day"),
         Choice(name="to", label="To", kind="day"),
     ),
-    tables={"sales": table},
+    tables={"sales": table, "cohorts": by_cohort},
 )

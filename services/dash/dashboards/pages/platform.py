@@ -1,0 +1,76 @@
+"""Platform: how fresh every dataset is against what was promised, its version and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from dashboards import parts
+from dashboards.page import Context, Kind, Page, Table
+from leandata import serving
+from leandata.datasets import CATALOG, Dataset
+from leandata.serving import Freshness
+
+_HOUR = timedelta(hours=1)
+
+
+def view(context: Context) -> Sequence[Any]:
+    """The page; what is late comes first."""
+    published = context.read(serving.freshness)
+    if not published:
+        return [parts.empty("Nothing is published yet.", "The first run of the pipelines publishes every mart.")]
+    found = freshness(context)
+    states = [row[1] for row in found.rows]
+    tiles = [
+        parts.Tile(id="datasets-fresh", label="As promised", value=f"{states.count('fresh')} of {len(states)}"),
+        parts.Tile(id="datasets-late", label="Late", value=str(states.count("late"))),
+        parts.Tile(id="datasets-missing", label="Not published", value=str(states.count("not yet"))),
+        parts.Tile(id="rows", label="Rows published", value=f"{sum(one.rows for one in published):,}"),
+    ]
+    shown = parts.table(found, name="freshness-table", caption="Freshness of every dataset", marks=_MARKS)
+    note = "Promised: how old a dataset may be. Behind: the whole days that are over and that it does not know."
+    return [parts.tiles(tiles), parts.section("Datasets", shown, download=context.download("freshness"), note=note)]
+
+
+_MARKS = {"fresh": "good", "late": "bad", "not yet": "warned"}
+
+
+def freshness(context: Context) -> Table:
+    """Every mart of the catalogue and what is published of it."""
+    columns: tuple[tuple[str, Kind], ...] = (
+        ("Dataset", "text"), ("State", "text"), ("Promised hours", "integer"), ("Hours old", "integer"),
+        ("Data until", "date"), ("Days behind", "integer"), ("Rows", "integer"), ("Version", "text"),
+        ("Published", "moment"), ("Owner", "text"),
+    )  # fmt: skip
+    published = {one.dataset: one for one in context.read(serving.freshness)}
+    rows = [_row(one, published.get(name), context) for name, one in CATALOG.items() if one.layer == "MARTS"]
+    order = {"late": 0, "not yet": 1, "fresh": 2}
+    return Table(columns=columns, rows=sorted(rows, key=lambda row: (order[row[1]], row[0])))
+
+
+def state(contract: Dataset, published: Freshness | None, now: datetime) -> str:
+    """`late` when it was published longer ago than its contract allows, `not yet` when it never was, else `fresh`."""
+    if published is None:
+        return "not yet"
+    return "late" if now - published.published_at > contract.freshness else "fresh"
+
+
+def _row(contract: Dataset, published: Freshness | None, context: Context) -> tuple[Any, ...]:
+    now = _now(context)
+    promised = contract.freshness // _HOUR
+    if published is None:
+        return (contract.name, "not yet", promised, None, None, None, None, None, None, contract.owner)
+    behind = max(0, (context.today - published.data_until).days - 1)
+    old = max(0, (now - published.published_at) // _HOUR)
+    told = (state(contract, published, now), promised, old, published.data_until, behind)
+    return (contract.name, *told, published.rows, published.version, published.published_at, contract.owner)
+
+
+def _now(context: Context) -> datetime:
+    """The moment it is; where another day is set, that day at noon."""
+    now = datetime.now(UTC)
+    return now if now.date() == context.today else datetime.combine(context.today, time(12), UTC)
+
+
+page = Page(path="/platform", title="Platform", order=90, view=view, tables={"freshness": freshness})

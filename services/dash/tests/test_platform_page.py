@@ -1,0 +1,77 @@
+"""The page Platform: every mart against what its contract promises."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from dashboards.pages import platform as page
+from leandata import serving
+from leandata.datasets import CATALOG
+from leandata.serving import Freshness
+from services.dash.tests.worlds import Readers, client, context, fresh, page_text
+
+MARTS = sorted(name for name, one in CATALOG.items() if one.layer == "MARTS")
+PROMISE = CATALOG["sales.daily_sales"].freshness
+
+
+def published(name: str, at: datetime) -> Freshness:
+    return Freshness(dataset=name, version="v7", rows=1200, data_until=date(2026, 11, 23), published_at=at)
+
+
+def test_every_mart_of_the_catalogue_is_there_once() -> None:
+    world = Readers({serving.freshness: [fresh("sales.daily_sales")]})
+    rows = page.freshness(context(page.page, world)).rows
+    assert sorted(row[0] for row in rows) == MARTS
+    text = page_text(client(world), "/platform")
+    assert all(name in text for name in MARTS)
+
+
+@pytest.mark.parametrize(
+    ("old", "state"),
+    [
+        (timedelta(0), "fresh"),
+        (PROMISE, "fresh"),
+        (PROMISE + timedelta(seconds=1), "late"),
+        (timedelta(days=9), "late"),
+    ],
+)
+def test_a_dataset_is_late_when_it_is_older_than_promised(old: timedelta, state: str) -> None:
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    contract = CATALOG["sales.daily_sales"]
+    assert page.state(contract, published("sales.daily_sales", now - old), now) == state
+    assert page.state(contract, None, now) == "not yet"
+
+
+def test_what_is_late_comes_first_and_says_promise_and_age() -> None:
+    noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    world = Readers(
+        {
+            serving.freshness: [
+                published("sales.cohorts", noon - timedelta(hours=3)),
+                published("sales.weekly_sales", noon - timedelta(hours=50)),
+            ]
+        }
+    )
+    rows = page.freshness(context(page.page, world)).rows
+    assert rows[0][:6] == ("sales.weekly_sales", "late", 26, 50, date(2026, 11, 23), 0)
+    assert rows[-1][:4] == ("sales.cohorts", "fresh", 26, 3)
+    assert {row[1] for row in rows[1:-1]} == {"not yet"}
+    shown = str(page.view(context(page.page, world)))
+    assert "className='left bad'" in shown
+    assert "className='left good'" in shown
+    assert f"1 of {len(MARTS)}" in shown
+    assert "2,400" in shown
+
+
+def test_days_that_the_data_does_not_know_are_counted() -> None:
+    world = Readers({serving.freshness: [fresh("sales.daily_sales", date(2026, 11, 20))]})
+    row = next(row for row in page.freshness(context(page.page, world)).rows if row[0] == "sales.daily_sales")
+    assert row[5] == 3
+
+
+def test_the_freshness_is_a_file_too() -> None:
+    world = Readers({serving.freshness: [fresh("sales.daily_sales")]})
+    lines = client(world).get("/download/platform/freshness.csv").text.splitlines()
+    assert len(lines) == len(MARTS) + 1
