@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci.bench.api import TARGETS as API_TARGETS
+from ci.bench.api import measure as api
 from ci.bench.cloud import TARGETS as CLOUD_TARGETS
 from ci.bench.cloud import measure as cloud
 from ci.bench.comparing import TARGETS as COMPARING_TARGETS
@@ -40,6 +42,7 @@ _TARGETS = {
     "restart_seconds": "at most 10",
     "restart_airflow_seconds": "at most 45",
     "load_to_duckdb": "at least 0.70",
+    **API_TARGETS,
     **CLOUD_TARGETS,
     **COMPARING_TARGETS,
     **PREVIEW_TARGETS,
@@ -104,6 +107,7 @@ def bench(options: Options) -> int:
     asked = {name.strip() for name in options.only.split(",") if name.strip()}
     known: dict[str, Callable[[Path], dict[str, float]]] = {
         "airflow": airflow_standalone,
+        "api": api,
         "cloud": cloud,
         "compare": comparing,
         "load": lake_to_warehouse,

@@ -1,6 +1,6 @@
 """The inbox of events: a row is there before the sender is told so, once for each `event_id`.
 
-Events have a `position`: they are kept one transaction after the other (`LOCK_SQL` first), so that whoever reads
+Events have a `position`: they are kept one transaction after the other (by `KEEP_SQL`), so that whoever reads
 "everything after position N" misses nothing that was still being written. Rows stay; readers remember a position.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-SCHEMA_SQL: Final[LiteralString] = """
+_FIELDS: Final[LiteralString] = "(event_id uuid, type text, occurred_at timestamptz, customer_id bigint, payload jsonb)"
+SCHEMA_SQL: Final[LiteralString] = f"""
 CREATE SCHEMA IF NOT EXISTS events;
 CREATE TABLE IF NOT EXISTS events.inbox (
     event_id uuid PRIMARY KEY, received_at timestamptz NOT NULL DEFAULT now(), type text NOT NULL,
@@ -19,33 +20,35 @@ CREATE TABLE IF NOT EXISTS events.totals (
     day date, type text, events bigint NOT NULL, latest_at timestamptz NOT NULL, PRIMARY KEY (day, type));
 CREATE TABLE IF NOT EXISTS events.readers (name text PRIMARY KEY, position bigint NOT NULL);
 INSERT INTO events.readers VALUES ('totals', 0) ON CONFLICT DO NOTHING;
+-- Keeps an array of events, all in one call, so that a sender waits for one round trip. No row: all were new. Else for
+-- each whether it is the one that was kept just now, and whether what is kept under its id is the same event.
+CREATE OR REPLACE FUNCTION events.keep(sent jsonb) RETURNS TABLE (was_new boolean, was_same boolean)
+LANGUAGE plpgsql AS $$
+DECLARE added bigint;
+BEGIN
+    -- held until the commit, so that positions become visible in their order
+    PERFORM pg_advisory_xact_lock(7205119);
+    INSERT INTO events.inbox (event_id, type, occurred_at, customer_id, payload)
+    SELECT s.event_id, s.type, s.occurred_at, s.customer_id, coalesce(s.payload, '{{}}')
+    FROM jsonb_to_recordset(sent) AS s {_FIELDS} ON CONFLICT (event_id) DO NOTHING;
+    GET DIAGNOSTICS added = ROW_COUNT;
+    IF added < jsonb_array_length(sent) THEN
+        RETURN QUERY SELECT
+            kept.xmin = pg_current_xact_id()::xid AND row_number() OVER (PARTITION BY s.event_id ORDER BY s.number) = 1,
+            (kept.type, kept.occurred_at, kept.customer_id, kept.payload)
+            IS NOT DISTINCT FROM (s.type, s.occurred_at, s.customer_id, coalesce(s.payload, '{{}}'))
+        FROM ROWS FROM (jsonb_to_recordset(sent) AS {_FIELDS}) WITH ORDINALITY
+            AS s (event_id, type, occurred_at, customer_id, payload, number)
+        JOIN events.inbox AS kept ON kept.event_id = s.event_id ORDER BY s.number;
+    END IF;
+END $$;
 """
 SCHEMA_LOCK_SQL: Final[LiteralString] = "SELECT pg_advisory_xact_lock(7205118)"
-# Held until the commit, so that positions become visible in their order.
-LOCK_SQL: Final[LiteralString] = "SELECT pg_advisory_xact_lock(7205119)"
+KEEP_SQL: Final[LiteralString] = "SELECT was_new, was_same FROM events.keep(%(events)s::jsonb)"
 # An event that is sent again, after a lost answer say, is kept once.
 INSERT_SQL: Final[LiteralString] = (
     "INSERT INTO events.inbox (event_id, type, occurred_at, customer_id, payload)"
     " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (event_id) DO NOTHING"
-)
-_SENT: Final[LiteralString] = (
-    "ROWS FROM (jsonb_to_recordset(%(events)s::jsonb) AS"
-    " (event_id uuid, type text, occurred_at timestamptz, customer_id bigint, payload jsonb)) WITH ORDINALITY"
-    " AS sent (event_id, type, occurred_at, customer_id, payload, number)"
-)
-# The same for a JSON array of events, in one round trip. The rows it counts are the events that were new.
-KEEP_SQL: Final[LiteralString] = (
-    "INSERT INTO events.inbox (event_id, type, occurred_at, customer_id, payload)"
-    " SELECT event_id, type, occurred_at, customer_id, coalesce(payload, '{}')"
-    f" FROM {_SENT} ORDER BY number ON CONFLICT (event_id) DO NOTHING"
-)
-# After KEEP_SQL, in its transaction: for each event of the array whether it is the one that was kept just now, and
-# whether what is kept under its id is the same event.
-COMPARE_SQL: Final[LiteralString] = (
-    "SELECT kept.xmin = pg_current_xact_id()::xid AND row_number() OVER (PARTITION BY event_id ORDER BY number) = 1,"
-    " (kept.type, kept.occurred_at, kept.customer_id, kept.payload)"
-    " IS NOT DISTINCT FROM (sent.type, sent.occurred_at, sent.customer_id, coalesce(sent.payload, '{}'))"
-    f" FROM {_SENT} JOIN events.inbox kept USING (event_id) ORDER BY number"
 )
 # Who counts holds the position, so that two never count the same; whoever finds it held lets the other do it.
 CLAIM_SQL: Final[LiteralString] = "SELECT position FROM events.readers WHERE name = 'totals' FOR UPDATE SKIP LOCKED"

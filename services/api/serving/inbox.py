@@ -11,9 +11,12 @@ from typing import Any, Protocol
 
 import psycopg
 
-from leandata.events import COMPARE_SQL, KEEP_SQL, LOCK_SQL, SCHEMA_LOCK_SQL, SCHEMA_SQL
+from leandata.events import KEEP_SQL, SCHEMA_LOCK_SQL, SCHEMA_SQL
 
-MOST_IN_ONE = 5_000
+ENOUGH = 1_000
+"""A transaction takes no further request when it has so many events."""
+_WRITERS = 2
+_HELD_SECONDS = 1.0
 
 
 class Kept(Enum):
@@ -40,80 +43,90 @@ class _Waiting:
 
 
 class Inbox:
-    """Keeps events. One writer a process: the more there is to do, the more goes into one transaction."""
+    """Keeps events. The more there is to do, the more goes into one transaction.
+
+    Two writers, so that one group is parsed and written while another one is made durable.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
-        self._next: _Waiting | None = None
         self._ready = False
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def keep(self, events: bytes, *, count: int) -> list[Kept]:
         """Keep the events of a JSON array; durable when this returns, one outcome each. Raises psycopg.Error."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run())
-        outcome: asyncio.Future[list[Kept]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        if not self._tasks:
+            self._tasks = [loop.create_task(self._run()) for _ in range(_WRITERS)]
+        outcome: asyncio.Future[list[Kept]] = loop.create_future()
         self._waiting.put_nowait(_Waiting(events=events, count=count, outcome=outcome))
         return await outcome
 
     async def close(self) -> None:
         """Stop; what still waits is told that it was not kept."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        while not self._waiting.empty():
+            self._waiting.get_nowait().outcome.cancel()
 
     async def _run(self) -> None:
         while True:
-            group = [await self._waiting.get() if self._next is None else self._next]
-            self._next = None
-            count = group[0].count
-            while not self._waiting.empty():
-                found = self._waiting.get_nowait()
-                count += found.count
-                if count > MOST_IN_ONE:
-                    self._next = found
-                    break
-                group.append(found)
-            await self._keep_group(group)
+            first: _Waiting | None = await self._waiting.get()
+            try:
+                async with self._pool.connection() as connection:
+                    await self._ensure(connection)
+                    await connection.set_autocommit(True)
+                    try:
+                        while first is not None:
+                            group, first = self._group(first), None
+                            if await self._keep_group(connection, group):
+                                with suppress(TimeoutError):
+                                    first = await asyncio.wait_for(self._waiting.get(), _HELD_SECONDS)
+                    finally:
+                        await connection.set_autocommit(False)
+            except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it was
+                if first is not None:
+                    _fail(self._group(first), error)
 
-    async def _keep_group(self, group: Sequence[_Waiting]) -> None:
+    def _group(self, first: _Waiting) -> list[_Waiting]:
+        """The first and what waits besides, as much as goes into one transaction."""
+        group, count = [first], first.count
+        while count < ENOUGH and not self._waiting.empty():
+            group.append(self._waiting.get_nowait())
+            count += group[-1].count
+        return group
+
+    async def _keep_group(self, connection: Any, group: Sequence[_Waiting]) -> bool:
+        """Keep a group and tell its senders; whether the connection can be used again."""
         try:
-            outcomes = await self._write(_joined(group), count=sum(one.count for one in group))
+            cursor = await connection.execute(KEEP_SQL, {"events": _joined(group).decode()})
+            compared = await cursor.fetchall()
         except psycopg.DataError as error:
-            if len(group) > 1:  # one of them is to blame: the others are kept without it
-                for one in group:
-                    await self._keep_group([one])
-                return
-            _fail(group, error)
-            return
+            if len(group) == 1:
+                _fail(group, error)
+                return True
+            usable = [await self._keep_group(connection, [one]) for one in group]  # only one of them is to blame
+            return all(usable)
         except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it was
             _fail(group, error)
-            return
+            return False
+        outcomes = [_outcome(new=new, same=same) for new, same in compared]
         start = 0
         for one in group:
             if not one.outcome.done():
-                one.outcome.set_result(outcomes[start : start + one.count])
+                one.outcome.set_result(outcomes[start : start + one.count] or [Kept.NEW] * one.count)
             start += one.count
+        return True
 
-    async def _write(self, events: bytes, *, count: int) -> list[Kept]:
-        async with self._pool.connection() as connection:
-            if not self._ready:
-                await connection.execute(SCHEMA_LOCK_SQL)
-                await connection.execute(SCHEMA_SQL)
-                await connection.commit()
-                self._ready = True
-            told = {"events": events.decode()}
-            await connection.execute(LOCK_SQL)
-            cursor = await connection.execute(KEEP_SQL, told)
-            outcomes = [Kept.NEW] * count
-            if cursor.rowcount != count:
-                compared = await (await connection.execute(COMPARE_SQL, told)).fetchall()
-                outcomes = [_outcome(new=new, same=same) for new, same in compared]
+    async def _ensure(self, connection: Any) -> None:
+        if not self._ready:
+            await connection.execute(SCHEMA_LOCK_SQL)
+            await connection.execute(SCHEMA_SQL)
             await connection.commit()
-            return outcomes
+            self._ready = True
 
 
 def _joined(group: Sequence[_Waiting]) -> bytes:

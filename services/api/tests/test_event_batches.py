@@ -107,6 +107,37 @@ def test_a_body_that_does_not_say_it_is_json_is_refused(api: Api, type_: str) ->
     assert one["event_id"] not in api.kept()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(b'{"event_id": "', b'{"event_id": "urn:uuid:'),
+        lambda text: text.replace(b"10:00:00Z", b"10:00:00+20:00").replace(b"-24T", b"-25T"),
+        lambda text: text.replace(b"2026-11-24T", b"2026-11-24_"),
+        lambda text: text.replace(b'"type":', b'"type": "\\u0000", "type":'),
+        lambda text: text.replace(b'"type":', b'"type": ["again"], "type":'),
+        lambda text: b" \r\n\t" + text.replace(b", ", b" ,\n") + b"\n\n",
+    ],
+    ids=[
+        "a URN",
+        "far from UTC",
+        "another separator",
+        "a null that is given again",
+        "a field given again",
+        "white space",
+    ],
+)
+def test_what_is_right_is_kept_however_it_is_written(api: Api, change: Any) -> None:
+    batch = [event(customer_id=5), event(payload={"page": "/ü"})]
+    body = change(json.dumps(batch).encode())
+    answer = api.client.post("/v1/events", content=body, headers={"Content-Type": "application/json"})
+    assert answer.json() == {"accepted": [one["event_id"] for one in batch]}
+    with connect(api.events) as connection:
+        query = "SELECT type, customer_id, payload, occurred_at::text FROM events.inbox WHERE event_id = ANY(%s::uuid[]) ORDER BY position"
+        found = connection.execute(query, [[one["event_id"] for one in batch]]).fetchall()
+    assert [row[:3] for row in found] == [("page_view", 5, {}), ("page_view", None, {"page": "/ü"})]
+    assert all(row[3].startswith("2026-11-24 ") for row in found)
+
+
 def test_positions_follow_the_order_in_which_events_were_accepted(api: Api) -> None:
     sent: list[str] = []
     for _ in range(20):

@@ -86,8 +86,10 @@ class Pool:
         async def fetchall() -> list[Any]:
             return rows
 
-        sent = json.loads(parameters["events"]) if query == KEEP_SQL else []
-        return SimpleNamespace(fetchall=fetchall, rowcount=len(sent))
+        return SimpleNamespace(fetchall=fetchall)
+
+    async def set_autocommit(self, value: bool) -> None:
+        self.statements.append(f"AUTOCOMMIT {value}")
 
     async def commit(self) -> None:
         self.statements.append("COMMIT")
@@ -209,11 +211,13 @@ def test_a_batch_has_one_to_a_thousand_events(client: Client, count: int, status
     assert client.post("/v1/events", json=[event() for _ in range(count)]).status_code == status
 
 
-def test_the_commit_comes_before_the_answer(tmp_path: Path) -> None:
+def test_an_answer_comes_after_a_statement_that_commits_itself(tmp_path: Path) -> None:
     app = application(tmp_path)
     client = Client(app, key=KEY)
     assert client.post("/v1/events", json=event()).status_code == 202
-    assert app.state.pools["events"].statements[-1] == "COMMIT"
+    statements = app.state.pools["events"].statements
+    assert statements[-3] == "AUTOCOMMIT True"
+    assert statements[-2][0] == KEEP_SQL
 
 
 @pytest.mark.parametrize(
