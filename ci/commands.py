@@ -235,6 +235,7 @@ VERBS: dict[str, Verb] = {
         help="render the weekly sales report and open it",
         options=(
             Option(flag="--week", metavar="WEEK", help="such as 2026-W47 (default: the last complete week)"),
+            Option(flag="--against", metavar="WEEK", help="compare it with this week"),
             Option(flag="--no-open", switch=True, help="do not open a browser"),
         ),
     ),

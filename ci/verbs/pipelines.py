@@ -81,6 +81,7 @@ def report(options: Options) -> int:
     folder = environment.state / "reports"
     command = [sys.executable, "-m", "pipelines.report", "--out", str(folder), "--json"]
     command += ["--week", options.week] if options.week else []
+    command += ["--against", options.against] if options.against else []
     result = subprocess.run(
         command, env=supervisor.environment(specification), capture_output=True, text=True, check=False
     )
@@ -90,7 +91,7 @@ def report(options: Options) -> int:
     if options.json:
         emit({"files": files})
         return 0
-    print(Path(files["txt"]).read_text(encoding="utf-8"))
+    print(Path(files.get("against", files["txt"])).read_text(encoding="utf-8"))
     print("\n".join(f"{name:<5} {path}" for name, path in files.items()))
     if not options.no_open and sys.stdout.isatty() and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
         webbrowser.open(Path(files["html"]).as_uri())

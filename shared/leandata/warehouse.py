@@ -168,7 +168,10 @@ class Warehouse:
     def _open(self) -> None:
         import snowflake.connector
 
+        from leandata.connector import ready
+
         logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # we raise what it would log
+        ready()
         address = self._address
         if self._guard is not None:
             self._guard.current = ()

@@ -17,6 +17,11 @@ from leandata.lake import Lake
 from leandata.settings import Settings, WarehouseAddress
 
 PROJECT = Path(__file__).with_name("dbt")
+# dbt asks the warehouse from several threads: see `ready`.
+_DBT = (
+    "import sys; from leandata.connector import ready; ready();"
+    " from dbt.cli.main import cli; sys.argv[0] = 'dbt'; cli()"
+)
 _TIMEOUT_SECONDS = 900
 _FINE = ("success", "pass", "skipped", "no-op")
 
@@ -30,7 +35,7 @@ def build(settings: Settings, *, folder: Path) -> dict[str, int]:
     (folder / "profiles.yml").write_text(json.dumps(profile(settings.warehouse)), encoding="utf-8")
     variables = json.dumps({"until": collected_until(settings).isoformat()})
     command = [
-        *(sys.executable, "-c", "import sys; from dbt.cli.main import cli; sys.argv[0] = 'dbt'; cli()"),
+        *(sys.executable, "-c", _DBT),
         *("--no-version-check", "--no-send-anonymous-usage-stats", "--no-use-colors", "build"),
         *("--project-dir", str(PROJECT), "--profiles-dir", str(folder), "--target-path", str(folder / "target")),
         *("--log-path", str(folder), "--vars", variables),

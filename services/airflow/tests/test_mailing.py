@@ -144,12 +144,49 @@ def test_of_many_runs_at_once_one_sends_the_report(office: Office) -> None:
     assert len(office.arrived()) == 1
 
 
-def test_a_later_publication_of_the_same_week_brings_no_second_report(office: Office) -> None:
+def test_a_later_publication_of_the_same_figures_brings_no_second_report(office: Office) -> None:
+    office.publish((0, "1.00", 1))
+    weekly_report.mail_report(office.settings())
+    office.publish((0, "1.00", 1), (3, "7.00", 2), until=TODAY)
+    assert "was sent before" in weekly_report.mail_report(office.settings())
+    assert len(office.arrived()) == 1
+
+
+def test_a_corrected_week_is_mailed_again_once_for_each_change_and_says_so(office: Office) -> None:
     office.publish((0, "1.00", 1))
     weekly_report.mail_report(office.settings())
     office.publish((0, "2.00", 2))
-    assert "was sent before" in weekly_report.mail_report(office.settings())
-    assert len(office.arrived()) == 1
+    said = [weekly_report.mail_report(office.settings()) for _ in range(3)]
+    assert said[0].startswith("the report of 2026-W47 was sent again, corrected,")
+    assert said[1:] == ["the report of 2026-W47 was sent before"] * 2
+    subjects = sorted(str(mail["Subject"]) for mail in office.arrived())
+    assert subjects == ["Sales of week 2026-W47: $1.00 (new)", "Sales of week 2026-W47: $2.00 (new) - corrected"]
+    (update,) = [mail for mail in office.arrived() if "corrected" in str(mail["Subject"])]
+    assert "Corrected: orders of this week came or changed" in part(update, "text/html")
+    assert part(update, "text/plain").startswith("CORRECTED:")
+
+
+def test_a_correction_that_the_server_did_not_take_is_sent_by_the_next_try(office: Office) -> None:
+    office.publish((0, "1.00", 1))
+    weekly_report.mail_report(office.settings())
+    office.publish((0, "2.00", 2))
+    with pytest.raises(MailError, match="was not taken"):
+        weekly_report.mail_report(office.settings(MAIL=nobody_listens()))
+    assert office.sent()
+    assert "was sent again, corrected," in weekly_report.mail_report(office.settings())
+    assert len(office.arrived()) == 2
+
+
+def test_of_many_runs_at_once_one_sends_the_correction(office: Office) -> None:
+    office.publish((0, "1.00", 1))
+    weekly_report.mail_report(office.settings())
+    office.publish((0, "2.00", 2))
+    runs = [threading.Thread(target=weekly_report.mail_report, args=(office.settings(),)) for _ in range(6)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert len(office.arrived()) == 2
 
 
 def test_the_next_week_has_a_report_of_its_own(office: Office) -> None:
@@ -180,7 +217,7 @@ def test_a_week_without_a_single_order_is_reported_too(office: Office) -> None:
     weekly_report.mail_report(office.settings())
     (mail,) = office.arrived()
     assert mail["Subject"] == "Sales of week 2026-W47: $0.00 (-100.0%)"
-    assert part(mail, "text/plain").count("-100.0%") == 5
+    assert part(mail, "text/plain").count("-100.0%") == 6
 
 
 def test_two_weeks_without_orders_divide_by_nothing(office: Office) -> None:
@@ -223,6 +260,40 @@ def test_a_past_week_knows_nothing_of_what_came_later(office: Office) -> None:
     assert [week for week, _ in report.history] == [WEEK.before(2), WEEK.before()]
     with pytest.raises(DatabaseError, match="2026-W48 is not published whole yet"):
         weekly_report.report_of(office.settings(), WEEK.before(-1))
+
+
+def put(office: Office, name: str, rows: list[dict[str, Any]]) -> None:
+    contract = dataset(name)
+    with connect(office.serving) as connection:
+        table = pa.Table.from_pylist(rows, schema=schema(contract))
+        serving.publish(connection, contract, table, version="v8", data_until=TODAY)
+
+
+def test_the_best_customers_and_the_cohorts_of_the_time_are_in_the_mail(office: Office) -> None:
+    office.publish((0, "50.00", 3))
+    put(office, "sales.customer_days", [
+        {"customer_id": one, "day": day, "orders": 1, "units": 2, "revenue": Decimal(paid)}
+        for one, day, paid in ((7, WEEK.start, "10.10"), (7, WEEK.end, "20.00"), (9, WEEK.end, "19.90"),
+                               (8, WEEK.before().end, "999.00"))
+    ])  # fmt: skip
+    put(office, "sales.cohorts", [
+        {"cohort": date(2026, 10, 1), "month": month, "customers": 5 - month, "cohort_customers": 10, "orders": 5,
+         "revenue": Decimal(1)}
+        for month in (0, 1, 2)
+    ])  # fmt: skip
+    report = weekly_report.report_of(office.settings(), WEEK)
+    assert [(one.customer_id, one.revenue) for one in report.top] == [(7, Decimal("30.10")), (9, Decimal("19.90"))]
+    assert [one.month for one in report.cohorts] == [0, 1], "December has not begun"
+    weekly_report.mail_report(office.settings())
+    (mail,) = office.arrived()
+    images = [one for one in mail.walk() if one.get_content_type() == "image/png"]
+    named = {one["Content-ID"].strip("<>") for one in images}
+    assert named == {"revenue-by-week", "cohorts"}
+    page = part(mail, "text/html")
+    assert all(f'src="cid:{name}"' in page for name in named)
+    assert "$30.10" in page
+    assert "sales.customer_days, version v8, 2 rows read" in page
+    assert "$999.00" not in page
 
 
 # -- the report as files -----------------------------------------------------------------------------------------------
@@ -268,6 +339,16 @@ def test_a_week_that_cannot_be_rendered_is_one_line_and_no_file(
     assert result.stderr.startswith(said)
     assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_two_weeks_are_compared_side_by_side(office: Office, tmp_path: Path) -> None:
+    office.publish((0, "9.00", 1), (4, "6.00", 2))
+    result = render(office, "--week", "2026-W47", "--against", "2026-W43", "--out", str(tmp_path), "--json")
+    assert result.returncode == 0, result.stderr
+    lines = Path(json.loads(result.stdout)["files"]["against"]).read_text().splitlines()
+    assert lines[0].split() == ["2026-W47", "2026-W43", "change"]
+    assert lines[1].split() == ["Revenue", "$9.00", "$6.00", "+50.0%"]
+    assert lines[-1].startswith("2026-W43: ")
 
 
 def test_without_a_week_the_last_complete_one_is_rendered(office: Office, tmp_path: Path) -> None:

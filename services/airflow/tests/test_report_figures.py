@@ -102,6 +102,7 @@ def test_the_figures_are_those_of_the_week_and_the_week_before() -> None:
         ("Orders", Decimal(120), Decimal(381)),
         ("Customers", Decimal(8), Decimal(8)),
         ("New customers", Decimal(2), Decimal(2)),
+        ("Returning customers", Decimal(6), Decimal(6)),
         ("Units", Decimal(20), Decimal(20)),
     ]
 

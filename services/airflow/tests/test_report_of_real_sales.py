@@ -20,7 +20,7 @@ from pipelines.weekly_report import report_of
 
 pytestmark = pytest.mark.integration
 LAST = last_complete_week(TODAY)
-LABELS = ["Revenue", "Orders", "Customers", "New customers", "Units"]
+LABELS = ["Revenue", "Orders", "Customers", "New customers", "Returning customers", "Units"]
 
 
 @dataclass(slots=True)
@@ -34,7 +34,8 @@ class Sums:
     units: int = 0
 
     def figures(self) -> list[Decimal]:
-        return [self.revenue, *map(Decimal, (self.orders, len(self.customers), self.new, self.units))]
+        returning = len(self.customers) - self.new
+        return [self.revenue, *map(Decimal, (self.orders, len(self.customers), self.new, returning, self.units))]
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,35 @@ def test_every_percentage_is_that_of_the_two_sums(reports: dict[date, Report], e
             for now, before in pairs
         ]
         assert [figure.change for figure in report.figures] == wanted, monday
+
+
+def test_a_year_before_is_fifty_two_weeks_before(reports: dict[date, Report], expected: dict[date, Sums]) -> None:
+    for monday, report in reports.items():
+        before = expected.get(monday - timedelta(weeks=52), Sums())
+        assert [figure.year_before for figure in report.figures] == before.figures(), monday
+    assert any(figure.year_change is not None for figure in reports[LAST.start].figures)
+
+
+def test_the_best_customers_of_every_week_are_those_of_the_csv(reports: dict[date, Report]) -> None:
+    paid: dict[tuple[date, int], Decimal] = {}
+    moved = LAST.start - date(1998, 6, 29)
+    with (ROOT / "infra" / "standins" / "shop" / "cdnow.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            day = date.fromisoformat(row["order_date"]) + moved
+            key = (day - timedelta(days=day.weekday()), int(row["customer_id"]))
+            paid[key] = paid.get(key, Decimal(0)) + Decimal(row["amount_usd"])
+    for monday, report in reports.items():
+        own = sorted((-total, who) for (week, who), total in paid.items() if week == monday)
+        assert [(one.customer_id, one.revenue) for one in report.top] == [(who, -total) for total, who in own[:5]], (
+            monday
+        )
+
+
+def test_what_is_unusual_in_the_first_great_fall_is_said_with_its_figures(reports: dict[date, Report]) -> None:
+    said = [report.unusual for report in reports.values()]
+    assert said[0].startswith("Too little is known")
+    assert any(sentence.startswith("Nothing is unusual") for sentence in said)
+    assert all(sentence.endswith(".") for sentence in said)
 
 
 def test_the_first_week_has_nothing_to_be_compared_with(reports: dict[date, Report]) -> None:

@@ -7,6 +7,7 @@ for readers that bring their own connection), and `to_...`, which makes the valu
 from leandata.serving.customer_history import (
     Customer,
     CustomerDay,
+    TopCustomer,
     customer,
     customer_days,
     customer_days_sql,
@@ -14,6 +15,9 @@ from leandata.serving.customer_history import (
     customers_sql,
     to_customer,
     to_customer_day,
+    to_top_customer,
+    top_customers,
+    top_customers_sql,
 )
 from leandata.serving.fresh import Freshness, freshness, freshness_sql
 from leandata.serving.groups import (
@@ -37,6 +41,7 @@ __all__ = [
     "Freshness",
     "Sales",
     "Segment",
+    "TopCustomer",
     "cohorts",
     "cohorts_sql",
     "customer",
@@ -57,6 +62,9 @@ __all__ = [
     "to_customer_day",
     "to_sales",
     "to_segment",
+    "to_top_customer",
+    "top_customers",
+    "top_customers_sql",
     "weekly_sales",
     "weekly_sales_sql",
 ]

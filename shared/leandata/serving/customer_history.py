@@ -38,6 +38,16 @@ class CustomerDay:
     revenue: Decimal
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TopCustomer:
+    """What a customer ordered between two days; `revenue` is US dollars."""
+
+    customer_id: int
+    orders: int
+    units: int
+    revenue: Decimal
+
+
 def customers(
     connection: Connection, *, after: int = 0, limit: int = 50, starts: str = "", segment: str = ""
 ) -> list[Customer]:
@@ -62,6 +72,12 @@ def customer_days(connection: Connection, customer_id: int) -> list[CustomerDay]
     return [to_customer_day(row) for row in found]
 
 
+def top_customers(connection: Connection, *, since: date, until: date, limit: int) -> list[TopCustomer]:
+    """Who paid most from `since` to `until`, both included; of equals the lower number first."""
+    parameters = {"since": since, "until": until, "limit": limit}
+    return [to_top_customer(row) for row in rows(connection, "customer_days", top_customers_sql(), parameters)]
+
+
 def customers_sql() -> LiteralString:
     """The query behind `customers` and `customer`: parameters `after`, `limit`, `starts`, `segment`, `customer`.
 
@@ -81,6 +97,15 @@ def customers_sql() -> LiteralString:
 def customer_days_sql() -> LiteralString:
     """The query behind `customer_days`, with the parameter `customer`."""
     return "SELECT day, orders, units, revenue FROM serving.customer_days WHERE customer_id = %(customer)s ORDER BY day"
+
+
+def top_customers_sql() -> LiteralString:
+    """The query behind `top_customers`: parameters `since`, `until`, `limit`."""
+    return (
+        "SELECT customer_id, sum(orders)::bigint, sum(units)::bigint, sum(revenue) AS paid FROM serving.customer_days"
+        " WHERE day BETWEEN %(since)s AND %(until)s GROUP BY customer_id"
+        " ORDER BY paid DESC, customer_id LIMIT %(limit)s"
+    )
 
 
 def to_customer(row: Sequence[Any]) -> Customer:
@@ -104,6 +129,12 @@ def to_customer_day(row: Sequence[Any]) -> CustomerDay:
     """A row of `customer_days_sql` as a value."""
     day, orders, units, revenue = row
     return CustomerDay(day=day, orders=orders, units=units, revenue=revenue)
+
+
+def to_top_customer(row: Sequence[Any]) -> TopCustomer:
+    """A row of `top_customers_sql` as a value."""
+    number, orders, units, revenue = row
+    return TopCustomer(customer_id=number, orders=orders, units=units, revenue=revenue)
 
 
 def _customers(connection: Connection, parameters: dict[str, Any]) -> list[Customer]:

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS serving.freshness (
 CREATE TABLE IF NOT EXISTS serving.reports (
     week date PRIMARY KEY, status text NOT NULL, claimed_at timestamptz NOT NULL DEFAULT now(), sent_at timestamptz,
     message_id text);
+ALTER TABLE serving.reports ADD COLUMN IF NOT EXISTS digest text NOT NULL DEFAULT '';
 """
 
 

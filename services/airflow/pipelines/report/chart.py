@@ -1,8 +1,9 @@
-"""The report's chart: weekly revenue as a PNG, drawn without a browser and without global state."""
+"""The report's pictures as PNG, drawn without a browser and without global state: weekly revenue, and cohorts."""
 
 from __future__ import annotations
 
 import io
+import math
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -10,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 
 from pipelines.report.data import Report
 
+_MOST = 12
 _QUIET, _LOUD, _INK, _PAPER = "#9db7d5", "#1f5fa8", "#333333", "#ffffff"
 
 
@@ -34,6 +36,40 @@ def draw(report: Report) -> bytes:
         axes.spines[side].set_visible(False)
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)
     axes.set_axisbelow(True)
+    return _png(figure)
+
+
+def draw_cohorts(report: Report) -> bytes:
+    """For each cohort (month of the first order) the share of it, in percent, that ordered in each month since.
+
+    The same report gives the same bytes. Only the last twelve months since and the last twelve cohorts are drawn.
+    """
+    cohorts = sorted({one.cohort for one in report.cohorts})[-_MOST:]
+    months = range(1, min(_MOST, max((one.month for one in report.cohorts), default=0)) + 1)
+    shares = {(one.cohort, one.month): 100 * one.customers / one.cohort_customers for one in report.cohorts}
+    grid = [[shares.get((cohort, month), math.nan) for month in months] for cohort in cohorts]
+    figure = Figure(figsize=(7.2, 1.1 + 0.34 * len(cohorts)), dpi=144, facecolor=_PAPER)
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    highest = max((share for row in grid for share in row if not math.isnan(share)), default=1.0) or 1.0
+    axes.imshow(grid, aspect="auto", cmap="Blues", vmin=0, vmax=highest)
+    for row, line in enumerate(grid):
+        for column, share in enumerate(line):
+            if not math.isnan(share):
+                ink = _PAPER if share > highest * 0.6 else _INK
+                axes.text(column, row, f"{share:.0f}%", ha="center", va="center", fontsize=7, color=ink)
+    axes.set_xticks(range(len(months)), [f"+{month}" for month in months], fontsize=8, color=_INK)
+    axes.set_yticks(range(len(cohorts)), [f"{cohort:%b %Y}" for cohort in cohorts], fontsize=8, color=_INK)
+    axes.set_title(
+        "Of the customers of each month, who ordered again so many months later", fontsize=10, color=_INK, loc="left"
+    )
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
     figure.tight_layout()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})

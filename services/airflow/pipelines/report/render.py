@@ -1,46 +1,75 @@
-"""The report as a mail: HTML, text, chart."""
+"""The report as a mail: HTML, text, pictures."""
 
 from __future__ import annotations
 
 import base64
 import functools
+from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from pipelines.report.chart import draw
-from pipelines.report.data import Report, change_shown, shown
+from pipelines.report.chart import draw, draw_cohorts
+from pipelines.report.data import Figure, Report, change_shown, shown, year_change_shown
+from pipelines.report.parts import parts
 
-CHART = "revenue-by-week"
+CHART, COHORTS = "revenue-by-week", "cohorts"
 
 
-def subject(report: Report) -> str:
-    """Such as "Sales of week 2026-W47: $12,345.67 (+3.2%)"."""
+def subject(report: Report, *, update: bool = False) -> str:
+    """Such as "Sales of week 2026-W47: $12,345.67 (+3.2%)"; a correction says so."""
     revenue = report.figures[0]
-    return f"Sales of week {report.week.label}: {shown(revenue, revenue.now)} ({change_shown(revenue)})"
+    said = f"Sales of week {report.week.label}: {shown(revenue, revenue.now)} ({change_shown(revenue)})"
+    return f"{said} - corrected" if update else said
 
 
-def html(report: Report, *, link: str, inline: bool = False) -> str:
-    """The HTML part; with `inline` the chart stands in the text, for a browser rather than a mail client."""
-    chart = f"cid:{CHART}"
+def html(report: Report, *, link: str, inline: bool = False, update: bool = False) -> str:
+    """The HTML part; with `inline` the pictures stand in the text, for a browser rather than a mail client."""
+    places = {name: f"cid:{name}" for name in (CHART, COHORTS)}
     if inline:
-        chart = f"data:image/png;base64,{base64.b64encode(draw(report)).decode()}"
-    return _render("report.html", report, link=link, chart=chart)
+        drawn = images(report).items()
+        places |= {name: f"data:image/png;base64,{base64.b64encode(image).decode()}" for name, image in drawn}
+    return _render("report.html", report, link=link, places=places, update=update)
 
 
-def text(report: Report, *, link: str) -> str:
+def text(report: Report, *, link: str, update: bool = False) -> str:
     """The text part."""
-    return _render("report.txt", report, link=link, chart="")
+    return _render("report.txt", report, link=link, places={}, update=update)
 
 
 def images(report: Report) -> dict[str, bytes]:
-    """The inline images by content id."""
-    return {CHART: draw(report)}
+    """The inline images by content id: those of the parts that are shown and have something to show."""
+    found: dict[str, bytes] = {}
+    if report.history and "chart" in parts().parts:
+        found[CHART] = draw(report)
+    if report.cohorts and "cohorts" in parts().parts:
+        found[COHORTS] = draw_cohorts(report)
+    return found
 
 
-def _render(name: str, report: Report, *, link: str, chart: str) -> str:
+def compared(report: Report, other: Report) -> str:
+    """The figures of two weeks side by side, as text."""
+    row = "{:<19} {:>14} {:>14} {:>10}"
+    lines = [row.format("", report.week.label, other.week.label, "change")]
+    for one, two in zip(report.figures, other.figures, strict=True):
+        both = Figure(label=one.label, now=one.now, before=two.now, money=one.money)
+        lines.append(row.format(one.label, shown(one, one.now), shown(two, two.now), change_shown(both)))
+    said = [f"{found.week.label}: {found.unusual}" for found in (report, other)]
+    return "\n".join([*lines, "", *said, ""])
+
+
+def _render(name: str, report: Report, *, link: str, places: Mapping[str, str], update: bool) -> str:
     template = _templates().get_template(name)
     return template.render(
-        report=report, link=link, chart=chart, shown=shown, change=change_shown, subject=subject(report)
+        report=report,
+        parts=parts().parts,
+        link=link,
+        chart=places.get(CHART, ""),
+        cohorts=places.get(COHORTS, ""),
+        update=update,
+        shown=shown,
+        change=change_shown,
+        year_change=year_change_shown,
+        subject=subject(report, update=update),
     )
 
 
