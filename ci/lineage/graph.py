@@ -143,7 +143,8 @@ def _used(read: Code, served: Mapping[str, Dataset]) -> set[Edge]:
     queries = {name: read_columns(sql, columns) for name, sql in _queries(read).items()}
     made: set[Edge] = set()
     for user, starts in _users(read).items():
-        for name in read.reached(starts) & queries.keys():
+        reached = read.reached(starts)
+        for name in {*reached, *(f"{one}_sql" for one in reached)} & queries.keys():
             made |= {(column, user) for column in queries[name]}
     return made
 

@@ -110,3 +110,9 @@ def test_steps_between_tables_are_sorted_and_leave_tables(found: Lineage) -> Non
     pairs = tables_of(found.edges)
     assert pairs == sorted(pairs)
     assert all(source != made for source, made in pairs)
+
+
+def test_a_page_shows_the_columns_that_its_readers_ask_for(found: Lineage) -> None:
+    assert "page /sales" in after(found, PAID)
+    assert {"page /sales", "mail weekly sales report"} <= set(found.after("serving.weekly_sales.revenue"))
+    assert "page /customers" in found.after("serving.segments.segment")
