@@ -10,12 +10,14 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any
 
 import psycopg
 from fastapi import Request
 from fastapi.responses import Response
 from psycopg_pool import PoolTimeout
+from pydantic import WithJsonSchema
 
 from leandata.serving import freshness_sql
 from serving.inbox import Pool
@@ -28,6 +30,8 @@ _MOST_ANSWERS = 512
 _MOST_BYTES = 32 * 2**20
 _DOWN = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 _NOTHING_YET = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
+Exact = Annotated[Decimal, WithJsonSchema({"type": "string", "format": "decimal", "examples": ["12345.67"]})]
+"""US dollars, or another exact figure, as text."""
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[list[tuple[Any, ...]]]]
 Make = Callable[[Ask, "Published"], Awaitable[bytes]]
 

@@ -65,7 +65,13 @@ def create(settings: Settings) -> FastAPI:
         for pool in pools.values():
             await pool.close()
 
-    app = FastAPI(title="leandata API", version="1", description="Events in, figures out.", lifespan=lifespan)
+    app = FastAPI(
+        title="leandata API",
+        version="1",
+        description="Events in, figures out.",
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
+    )
     app.add_middleware(LimitBody, largest=LARGEST_BODY)
     app.add_middleware(LimitHead)
     app.add_middleware(Measure)

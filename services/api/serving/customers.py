@@ -7,7 +7,6 @@ import hashlib
 import hmac
 from dataclasses import asdict
 from datetime import date
-from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -15,7 +14,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from leandata.serving import customer_days_sql, customers_sql, to_customer, to_customer_day
-from serving.answers import Answers, Ask, Published
+from serving.answers import Answers, Ask, Exact, Published
 from serving.problems import Problem, ProblemError
 
 router = APIRouter(prefix="/v1", tags=["customers"])
@@ -33,7 +32,7 @@ class CustomerFigures(BaseModel):
     last_order_on: date
     orders: int
     units: int
-    revenue: Decimal
+    revenue: Exact
     segment: str = Field(examples=["loyal"])
     recency_score: int
     frequency_score: int
@@ -46,7 +45,7 @@ class CustomerDayFigures(BaseModel):
     day: date
     orders: int
     units: int
-    revenue: Decimal
+    revenue: Exact
 
 
 class CustomerPage(BaseModel):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import date
-from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -20,7 +19,7 @@ from leandata.serving import (
     to_segment,
     weekly_sales_sql,
 )
-from serving.answers import Answers, Ask, Published
+from serving.answers import Answers, Ask, Exact, Published
 from serving.problems import Problem, ProblemError
 
 router = APIRouter(
@@ -36,7 +35,7 @@ _NO_RANGE: dict[int | str, dict[str, object]] = {
 class _Sales(BaseModel):
     """`revenue` is exact US dollars as text."""
 
-    revenue: Decimal = Field(examples=["12345.67"])
+    revenue: Exact
     orders: int = Field(examples=[412])
     customers: int = Field(examples=[397])
     new_customers: int = Field(examples=[21])
@@ -74,9 +73,9 @@ class SegmentFigures(BaseModel):
 
     segment: str = Field(examples=["champions"])
     customers: int
-    revenue: Decimal
+    revenue: Exact
     orders: int
-    recency_days: Decimal
+    recency_days: Exact
 
 
 class Segments(BaseModel):
@@ -94,7 +93,7 @@ class CohortFigures(BaseModel):
     customers: int
     cohort_customers: int
     orders: int
-    revenue: Decimal
+    revenue: Exact
 
 
 class Cohorts(BaseModel):

@@ -23,7 +23,9 @@ _FIRST, _END = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC
 # Without the null character, which PostgreSQL cannot store.
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Link = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[^\x00]*$")]
-Money = Annotated[str, Field(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$", examples=["29.33"])]
+Money = Annotated[
+    str, Field(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$", examples=["29.33"], json_schema_extra={"format": "decimal"})
+]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
