@@ -20,6 +20,8 @@ from ci.bench.cloud import TARGETS as CLOUD_TARGETS
 from ci.bench.cloud import measure as cloud
 from ci.bench.comparing import TARGETS as COMPARING_TARGETS
 from ci.bench.comparing import measure as comparing
+from ci.bench.exports import TARGETS as EXPORT_TARGETS
+from ci.bench.exports import measure as exports
 from ci.bench.lake_to_warehouse import measure as lake_to_warehouse
 from ci.bench.previews import TARGETS as PREVIEW_TARGETS
 from ci.bench.previews import measure as previews
@@ -45,6 +47,7 @@ _TARGETS = {
     **API_TARGETS,
     **CLOUD_TARGETS,
     **COMPARING_TARGETS,
+    **EXPORT_TARGETS,
     **PREVIEW_TARGETS,
 }
 
@@ -110,6 +113,7 @@ def bench(options: Options) -> int:
         "api": api,
         "cloud": cloud,
         "compare": comparing,
+        "exports": exports,
         "load": lake_to_warehouse,
         "platform": platform,
         "previews": previews,

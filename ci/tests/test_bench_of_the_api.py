@@ -7,10 +7,11 @@ import socketserver
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from ci.bench import api
+from ci.bench import api, exports
 from leandata.errors import LeandataError
 from serving.schemas import BATCH
 
@@ -75,3 +76,10 @@ def test_an_answer_that_is_none_stops_the_measuring() -> None:
     answer = b"HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nbusy"
     with serving(answer) as port, pytest.raises(LeandataError, match="503 busy"):
         api.throughput(port, lambda: iter(lambda: api.request("GET", "/"), None), seconds=0.2)
+
+
+@pytest.mark.integration
+def test_an_export_is_measured_and_holds_every_row(tmp_path: Path) -> None:
+    found = exports.measure(tmp_path, rows=5000)
+    assert set(exports.TARGETS) <= set(found)
+    assert all(value > 0 for value in found.values())

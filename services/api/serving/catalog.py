@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Literal
 
 import anyio
 from fastapi import APIRouter, Path, Query, Request
@@ -13,12 +13,11 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from leandata.datasets import CATALOG
 from serving.answers import Answers, Ask, Published
-from serving.exports import FORMATS, Exports
+from serving.exports import FORMATS, Exports, File
 from serving.problems import Problem, ProblemError
 
 freshness = APIRouter(prefix="/v1", tags=["datasets"])
 export = APIRouter(prefix="/v1", tags=["datasets"])
-_CHUNK = 256 * 1024
 
 
 class PublishedDataset(BaseModel):
@@ -121,20 +120,19 @@ async def get_export(
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    file, size = await exports.written(CATALOG[dataset], kind)
+    file = await exports.file(tag, CATALOG[dataset], kind)
     headers |= {
-        "Content-Length": str(size),
+        "Content-Length": str(file.size),
         "Content-Disposition": f'attachment; filename="{dataset}.{kind.ending}"',
     }
     return StreamingResponse(_chunks(file), media_type=kind.media_type, headers=headers)
 
 
-async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
-    try:
-        while chunk := await anyio.to_thread.run_sync(file.read, _CHUNK):
-            yield chunk
-    finally:
-        file.close()
+async def _chunks(file: File) -> AsyncIterator[bytes]:
+    start = 0
+    while chunk := await anyio.to_thread.run_sync(file.read, start):
+        start += len(chunk)
+        yield chunk
 
 
 def _marts() -> list[str]:

@@ -1,7 +1,7 @@
 """A dataset as a file: read by COPY in one statement, written in batches, memory flat whatever its size.
 
 The file is finished before the first byte is sent: a slow client holds no table that the next publication drops. It has
-no name in the file system and is gone when it is closed.
+no name in the file system, is kept for the next who asks for the same publication, and is gone when it is closed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
@@ -25,8 +26,10 @@ from serving.problems import ProblemError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_AT_ONCE = 2
-_BLOCK = 4 * 2**20
+_MOST_WAITING = 4
+_KEPT_BYTES = 128 * 2**20
+_CHUNK = 256 * 1024
+_BLOCK = 2**20
 _ROW_GROUP = 128 * 1024
 
 
@@ -49,33 +52,61 @@ FORMATS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """A finished export: whoever has it reads it at any place; it is closed when nobody has it any more."""
+
+    content: BinaryIO
+    size: int
+
+    def read(self, start: int) -> bytes:
+        """The next 256 KiB from `start` on, b"" at the end."""
+        return os.pread(self.content.fileno(), _CHUNK, start)
+
+
 class Exports:
-    """Writes at most two files at a time; whoever comes then is told to come again."""
+    """Writes one file at a time, each once for a publication; the newest few are kept while they are small enough."""
 
-    def __init__(self, address: DatabaseAddress) -> None:
+    def __init__(self, address: DatabaseAddress, *, kept_bytes: int = _KEPT_BYTES) -> None:
         self._address = address
-        self._running = asyncio.Semaphore(_AT_ONCE)
+        self._kept_bytes = kept_bytes
+        self._writing = asyncio.Lock()
+        self._waiting = 0
+        self._files: OrderedDict[str, File] = OrderedDict()
 
-    async def written(self, dataset: Dataset, kind: Format) -> tuple[BinaryIO, int]:
-        """The whole dataset as a file that stands at its beginning, and its size in bytes. Raises ProblemError."""
-        if self._running.locked():
-            raise ProblemError(503, f"{_AT_ONCE} exports run here; try again.", headers={"Retry-After": "5"})
-        async with self._running:
-            return await anyio.to_thread.run_sync(self._write, dataset, kind)
-
-    def _write(self, dataset: Dataset, kind: Format) -> tuple[BinaryIO, int]:
-        file: BinaryIO = tempfile.TemporaryFile(prefix="leandata-export-")  # type: ignore[assignment]  # noqa: SIM115
+    async def file(self, tag: str, dataset: Dataset, kind: Format) -> File:
+        """The whole dataset as a file, of the publication that `tag` stands for. Raises ProblemError."""
+        if tag in self._files:
+            self._files.move_to_end(tag)
+            return self._files[tag]
+        if self._waiting >= _MOST_WAITING:
+            raise ProblemError(503, "Several exports are being written; try again.", headers={"Retry-After": "5"})
+        self._waiting += 1
         try:
-            write(self._address, dataset, kind, file)
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
+            async with self._writing:
+                if tag not in self._files:
+                    self._keep(tag, await anyio.to_thread.run_sync(self._write, dataset, kind))
+                return self._files[tag]
+        finally:
+            self._waiting -= 1
+
+    def _keep(self, tag: str, file: File) -> None:
+        self._files[tag] = file
+        while len(self._files) > 1 and sum(one.size for one in self._files.values()) > self._kept_bytes:
+            self._files.popitem(last=False)
+
+    def _write(self, dataset: Dataset, kind: Format) -> File:
+        content: BinaryIO = tempfile.TemporaryFile(prefix="leandata-export-")  # type: ignore[assignment]  # noqa: SIM115
+        try:
+            write(self._address, dataset, kind, content)
+            content.flush()
+            return File(content=content, size=content.seek(0, os.SEEK_END))
         except DatabaseError:
-            file.close()
+            content.close()
             raise ProblemError(503, "The database does not answer; try again.", headers={"Retry-After": "2"}) from None
         except BaseException:
-            file.close()
+            content.close()
             raise
-        return file, size
 
 
 def write(address: DatabaseAddress, dataset: Dataset, kind: Format, file: BinaryIO) -> None:
@@ -107,6 +138,7 @@ def _write_batches(dataset: Dataset, kind: Format, source: _Blocks, file: Binary
 
     from leandata.tables import schema
 
+    pa.set_memory_pool(pa.system_memory_pool())  # others keep what was once used, which is most of a small process
     found = schema(dataset)
     if kind.name == "arrow":
         with pa.ipc.new_stream(file, found) as writer:
@@ -114,8 +146,13 @@ def _write_batches(dataset: Dataset, kind: Format, source: _Blocks, file: Binary
                 writer.write_batch(batch)
         return
     with parquet.ParquetWriter(file, found, compression="snappy") as writer:
+        waiting: list[pa.RecordBatch] = []
         for batch in _batches(found, source):
-            writer.write_batch(batch, row_group_size=_ROW_GROUP)
+            waiting.append(batch)
+            if sum(one.num_rows for one in waiting) >= _ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(waiting))
+                waiting = []
+        writer.write_table(pa.Table.from_batches(waiting, schema=found))
 
 
 def _batches(found: pa.Schema, source: _Blocks) -> Iterator[pa.RecordBatch]:
@@ -127,7 +164,7 @@ def _batches(found: pa.Schema, source: _Blocks) -> Iterator[pa.RecordBatch]:
     try:
         reader = csv.open_csv(
             pa.PythonFile(source, mode="r"),
-            read_options=csv.ReadOptions(column_names=found.names, block_size=_BLOCK),
+            read_options=csv.ReadOptions(column_names=found.names, block_size=_BLOCK, use_threads=False),
             parse_options=csv.ParseOptions(newlines_in_values=texts),
             convert_options=csv.ConvertOptions(
                 column_types=found, null_values=[""], true_values=["t"], false_values=["f"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from collections.abc import Generator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,7 +21,7 @@ from leandata import serving
 from leandata.database import connect
 from leandata.datasets import Column, Dataset, dataset
 from leandata.tables import schema
-from serving.exports import FORMATS, query, write
+from serving.exports import FORMATS, File, query, write
 
 pytestmark = pytest.mark.integration
 DAILY = dataset("sales.daily_sales")
@@ -99,6 +100,29 @@ def test_an_export_has_the_tag_of_its_publication(api: Api) -> None:
     put(api, DAILY, ROWS, version="v3")
 
 
+def test_an_export_is_written_once_for_a_publication(api: Api) -> None:
+    path = "/v1/datasets/sales.daily_sales/export"
+    before = fetched(api, "csv")
+    with connect(api.serving) as connection:
+        connection.execute(
+            "CREATE OR REPLACE VIEW serving.daily_sales AS SELECT * FROM serving.daily_sales__v3 LIMIT 1"
+        )
+    assert fetched(api, "csv") == before, "nothing was published"
+    put(api, DAILY, ROWS, version="v4")
+    eventually(lambda: api.client.get(path).status_code == 200)
+
+
+def test_readers_of_one_file_do_not_disturb_each_other(tmp_path: Any) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"a" * 300_000 + b"b")
+        file.flush()
+        found = File(content=file, size=300_001)
+        assert found.read(0) == b"a" * 262_144
+        assert found.read(300_000) == b"b"
+        assert found.read(0)[:1] == b"a"
+        assert found.read(300_001) == b""
+
+
 @pytest.mark.parametrize(
     "name", ["sales.nothing", "shop.orders", "serving.freshness", "sales.weekly_sales", "x' OR 1=1"]
 )
@@ -147,6 +171,9 @@ def test_a_large_export_keeps_memory_flat(tmp_path: Any) -> None:
             connection.execute("CREATE TABLE serving.large AS SELECT day, revenue, orders, customers, new_customers,"
                 " units FROM serving.daily_sales, generate_series(1, 1500)")  # fmt: skip
             connection.execute("CREATE OR REPLACE VIEW serving.daily_sales AS SELECT * FROM serving.large")
+            connection.execute("UPDATE serving.freshness SET version = 'large'")
+        path = "/v1/datasets"
+        eventually(lambda: '"version":"large"' in found.client.get(path).text)
         size, most = 0, before
         with found.client.stream("GET", "/v1/datasets/sales.daily_sales/export", timeout=120) as answer:
             for chunk in answer.iter_bytes():
