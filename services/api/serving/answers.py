@@ -143,14 +143,14 @@ class Answers:
         else:
             self._remembered.move_to_end(key)
         checked = published.checked if found.tag == tag else found.checked
-        headers = {
-            "ETag": found.tag,
-            "Cache-Control": "private, no-cache",
-            "Age": str(max(0, int(self._clock() - checked))),
-        }
-        if _matches(request.headers.get("if-none-match", ""), found.tag):
+        return self.respond(request, found.body, tag=found.tag, checked=checked)
+
+    def respond(self, request: Request, body: bytes, *, tag: str, checked: float) -> Response:
+        """The answer with its tag and its age, or 304; `checked` is when it was known to be right."""
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Age": str(max(0, int(self._clock() - checked)))}
+        if _matches(request.headers.get("if-none-match", ""), tag):
             return Response(status_code=304, headers=headers)
-        return Response(found.body, media_type="application/json", headers=headers)
+        return Response(body, media_type="application/json", headers=headers)
 
     def _remember(self, key: tuple[Any, ...], answer: _Remembered) -> None:
         old = self._remembered.pop(key, None)

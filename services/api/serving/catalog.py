@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field, TypeAdapter
 
 from leandata.datasets import CATALOG
+from leandata.serving import checks_sql, to_check
 from serving.answers import Answers, Ask, Published
 from serving.exports import FORMATS, Exports, File
 from serving.problems import Problem, ProblemError
@@ -64,6 +66,23 @@ class DatasetsAnswer(BaseModel):
     datasets: list[DatasetCard]
 
 
+class CheckResult(BaseModel):
+    """One check of a dataset: what came of it, in a word and in a sentence, and when."""
+
+    dataset: str = Field(examples=["sales.weekly_sales"])
+    check: str = Field(examples=["freshness"])
+    status: str = Field(examples=["ok"])
+    detail: str
+    checked_at: datetime
+
+
+class ChecksAnswer(BaseModel):
+    """The checks by dataset and name; none before they ran."""
+
+    checks: list[CheckResult]
+
+
+_CHECKS = TypeAdapter(ChecksAnswer)
 _FRESHNESS = TypeAdapter(FreshnessAnswer)
 _CARDS = TypeAdapter(DatasetsAnswer)
 
@@ -83,15 +102,24 @@ async def get_freshness(request: Request) -> Response:
 @freshness.get("/datasets", response_model=DatasetsAnswer)
 async def get_datasets(request: Request) -> Response:
     """Every mart: owner, columns, what is published of it, and whether it is late."""
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
-
-    async def make(ask: Ask, published: Published) -> bytes:
-        del ask
-        known = {one.dataset: one for one in _published(published)}
-        return _CARDS.dump_json(DatasetsAnswer(datasets=[_card(name, known.get(name), now) for name in _marts()]))
-
     answers: Answers = request.app.state.answers
-    return await answers.give(request, datasets=_marts(), asked=(now,), make=make)
+    published, now = await answers.published(), datetime.now(UTC)
+    known = {one.dataset: one for one in _published(published)}
+    cards = [_card(name, known.get(name), now) for name in _marts()]
+    tag = published.tag(_marts(), tuple(one.late for one in cards))
+    body = _CARDS.dump_json(DatasetsAnswer(datasets=cards))
+    return answers.respond(request, body, tag=tag, checked=published.checked)
+
+
+@freshness.get("/checks", response_model=ChecksAnswer)
+async def get_checks(request: Request) -> Response:
+    """What the nightly checks found of each dataset."""
+    answers: Answers = request.app.state.answers
+    published = await answers.published()
+    found = [to_check(row) for row in await answers.ask(checks_sql(), {})]
+    tag = published.tag([], ("checks", *found))
+    body = _CHECKS.dump_json(ChecksAnswer.model_validate({"checks": [asdict(one) for one in found]}))
+    return answers.respond(request, body, tag=tag, checked=published.checked)
 
 
 @export.get(

@@ -190,6 +190,29 @@ def test_datasets_are_told_with_contract_and_freshness(api: Api) -> None:
     eventually(lambda: late()["sales.cohorts"] is True)
 
 
+def test_checks_are_told_as_they_are_written(api: Api) -> None:
+    assert api.client.get("/v1/checks").json() == {"checks": []}
+    with connect(api.serving) as connection:
+        connection.execute(
+            'CREATE TABLE serving.checks (dataset text, "check" text, status text, detail text, checked_at timestamptz)'
+        )
+        connection.execute("INSERT INTO serving.checks VALUES ('sales.cohorts', 'keys', 'ok', NULL, '2026-11-24T02:00:00Z'),"
+            " ('sales.cohorts', 'freshness', 'failed', '27 h old', '2026-11-24T02:00:00Z')")  # fmt: skip
+        connection.commit()
+        found = serving.checks(connection)
+    assert [(one.check, one.status, one.detail) for one in found] == [
+        ("freshness", "failed", "27 h old"),
+        ("keys", "ok", ""),
+    ]
+    first = api.client.get("/v1/checks")
+    assert [one["check"] for one in first.json()["checks"]] == ["freshness", "keys"]
+    asked = {"If-None-Match": first.headers["etag"]}
+    assert api.client.get("/v1/checks", headers=asked).status_code == 304
+    with connect(api.serving) as connection:
+        connection.execute("UPDATE serving.checks SET status = 'ok'")
+    assert api.client.get("/v1/checks", headers=asked).status_code == 200
+
+
 def test_while_the_database_is_down_what_is_known_is_served_with_its_age(api: Api) -> None:
     known = api.client.get("/v1/sales/weekly")
     assert int(known.headers["age"]) <= 2
@@ -199,6 +222,9 @@ def test_while_the_database_is_down_what_is_known_is_served_with_its_age(api: Ap
         answer = api.client.get("/v1/sales/weekly")
         assert answer.content == known.content
         assert answer.headers["etag"] == known.headers["etag"]
+        datasets = api.client.get("/v1/datasets")
+        assert datasets.status_code == 200, "what is late is told all the same"
+        assert int(datasets.headers["age"]) >= 3
         new = api.client.get("/v1/sales/weekly", params={"from": "2020-01-01"})
         assert (new.status_code, new.headers["retry-after"]) == (503, "2"), "what was never asked is not known"
         assert httpx.get(f"{api.url}/healthz").status_code == 200

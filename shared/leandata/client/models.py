@@ -30,6 +30,24 @@ class AddToCart:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CheckResult:
+    """One check of a dataset: what came of it, in a word and in a sentence, and when."""
+
+    dataset: str
+    check: str
+    status: str
+    detail: str
+    checked_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChecksAnswer:
+    """The checks by dataset and name; none before they ran."""
+
+    checks: list[CheckResult]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CohortFigures:
     """Who of a cohort (the month of the first order, by its first day) ordered in its `month` since, from 0."""
 

@@ -8,6 +8,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from leandata.client.models import (
+    ChecksAnswer,
     Cohorts,
     CustomerHistory,
     CustomerPage,
@@ -25,6 +26,10 @@ from leandata.client.transport import Transport, decode
 
 class Client(Transport):
     """leandata API: Events in, figures out."""
+
+    def get_checks(self) -> ChecksAnswer:
+        """What the nightly checks found of each dataset."""
+        return decode(ChecksAnswer, self._ask("GET", "/v1/checks"))
 
     def get_cohorts(self) -> Cohorts:
         """Customers by the month of their first order, followed through every month since."""

@@ -31,10 +31,12 @@ from leandata.serving.groups import (
     to_segment,
 )
 from leandata.serving.publishing import SCHEMA, ensure_schema, publish
+from leandata.serving.quality import Check, checks, checks_sql, to_check
 from leandata.serving.sales import Sales, daily_sales, daily_sales_sql, to_sales, weekly_sales, weekly_sales_sql
 
 __all__ = [
     "SCHEMA",
+    "Check",
     "CohortMonth",
     "Customer",
     "CustomerDay",
@@ -42,6 +44,8 @@ __all__ = [
     "Sales",
     "Segment",
     "TopCustomer",
+    "checks",
+    "checks_sql",
     "cohorts",
     "cohorts_sql",
     "customer",
@@ -57,6 +61,7 @@ __all__ = [
     "publish",
     "segments",
     "segments_sql",
+    "to_check",
     "to_cohort_month",
     "to_customer",
     "to_customer_day",
