@@ -20,6 +20,8 @@ from ci.bench.cloud import TARGETS as CLOUD_TARGETS
 from ci.bench.cloud import measure as cloud
 from ci.bench.comparing import TARGETS as COMPARING_TARGETS
 from ci.bench.comparing import measure as comparing
+from ci.bench.dashboards import TARGETS as DASH_TARGETS
+from ci.bench.dashboards import measure as dashboards
 from ci.bench.exports import TARGETS as EXPORT_TARGETS
 from ci.bench.exports import measure as exports
 from ci.bench.lake_to_warehouse import measure as lake_to_warehouse
@@ -47,6 +49,7 @@ _TARGETS = {
     **API_TARGETS,
     **CLOUD_TARGETS,
     **COMPARING_TARGETS,
+    **DASH_TARGETS,
     **EXPORT_TARGETS,
     **PREVIEW_TARGETS,
 }
@@ -113,6 +116,7 @@ def bench(options: Options) -> int:
         "api": api,
         "cloud": cloud,
         "compare": comparing,
+        "dash": dashboards,
         "exports": exports,
         "load": lake_to_warehouse,
         "platform": platform,

@@ -53,7 +53,8 @@ def test_every_target_names_a_bound() -> None:
 
 def test_the_verb_knows_the_measure_and_refuses_others_with_its_name() -> None:
     with pytest.raises(
-        LeandataError, match=r"ONLY is one or more of: airflow, api, cloud, compare, exports, load, platform, previews"
+        LeandataError,
+        match=r"ONLY is one or more of: airflow, api, cloud, compare, dash, exports, load, platform, previews",
     ):
         bench(Options(only="clouds", out="", json=False))
 

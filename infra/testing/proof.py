@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import urllib.request
 import uuid
 from collections import defaultdict
@@ -19,12 +18,10 @@ from typing import Any
 import pytest
 
 from infra.environment import ROOT
+from infra.testing import browser
 from leandata.clock import Week
 
 _LAST_SALE = date(1998, 6, 30)  # of the shop's data, which the stand-in moves forward by whole weeks
-_PATIENCE_MS = 60_000  # a busy machine draws slowly
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-          "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
 def get(url: str, **headers: str) -> Any:
@@ -77,17 +74,14 @@ def click(*, dash: str, mail: str, password: str, revenue: Mapping[date, Decimal
 
     Raises AssertionError when a figure is not that of `revenue`. Without Chromium the test that asks is skipped.
     """
-    names = ("chromium", "google-chrome", "chromium-browser")
-    chromium = next((path for name in names if (path := shutil.which(name))), None)
+    chromium = browser.find()
     if chromium is None:
         pytest.skip("Chromium is missing: apt-get install chromium")
-    from playwright.sync_api import expect, sync_playwright
+    from playwright.sync_api import expect
 
     shots.mkdir(parents=True, exist_ok=True)
-    expect.set_options(timeout=_PATIENCE_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
-        page = browser.new_page(viewport={"width": 1200, "height": 1000})
+    with browser.browser(chromium) as opened:
+        page = opened.new_page(viewport={"width": 1200, "height": 1000})
         page.goto(dash)
         expect(page).to_have_url(f"{dash}/login")
         for tried in ("wrong", password):
@@ -109,4 +103,3 @@ def click(*, dash: str, mail: str, password: str, revenue: Mapping[date, Decimal
         expect(chart).to_be_visible()
         assert chart.evaluate("image => image.complete && image.naturalWidth > 500"), "the chart is drawn"
         page.screenshot(path=str(shots / "mail.png"))
-        browser.close()

@@ -25,6 +25,12 @@
     go(location.pathname + (search ? "?" + search : ""));
   });
 
+  // Dash's input sets the cursor in every field; a browser's own field for days has none and would throw.
+  const select = HTMLInputElement.prototype.setSelectionRange;
+  HTMLInputElement.prototype.setSelectionRange = function (...range) {
+    if (this.type !== "date") select.apply(this, range);
+  };
+
   const themes = { "": "dark", dark: "light", light: "" };
   const named = { "": "Theme: system", dark: "Theme: dark", light: "Theme: light" };
   const name = () => {

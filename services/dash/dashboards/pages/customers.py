@@ -60,7 +60,7 @@ def cohort_months(context: Context) -> Table:
 def customers(context: Context) -> Table:
     """The customers that are searched for."""
     columns: tuple[tuple[str, Kind], ...] = (
-        ("Customer", "integer"), ("First order", "date"), ("Last order", "date"), ("Orders", "integer"),
+        ("Customer", "text"), ("First order", "date"), ("Last order", "date"), ("Orders", "integer"),
         ("Units", "integer"), ("Revenue", "money"), ("Segment", "text"), ("Recency", "integer"),
         ("Frequency", "integer"), ("Value", "integer"),
     )  # fmt: skip
