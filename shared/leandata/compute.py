@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
+import importlib.metadata
+import re
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,11 +16,17 @@ from leandata.errors import ComputeError
 if TYPE_CHECKING:
     from distributed import Client
 
+IN_PROCESS = "in-process"
+_OURS = frozenset({"leandata"})
+
 
 class Compute(Protocol):
-    """What work is spread over: `map` calls a function with each item and gives the results in their order."""
+    """What work is spread over: `map` calls a function with each item and gives the results in their order; `call`
+    gives what the task `package.module:name` gives, which gets the compute first and then `arguments`."""
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]: ...
+
+    def call(self, name: str, **arguments: Any) -> Any: ...
 
 
 class InProcess:
@@ -25,6 +34,10 @@ class InProcess:
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         return [function(item) for item in items]
+
+    def call(self, name: str, **arguments: Any) -> Any:
+        """What the task gives, whose code has to be here."""
+        return function(name)(self, **arguments)
 
 
 class Cluster:
@@ -53,11 +66,18 @@ def run_task(name: str, arguments: Mapping[str, Any]) -> Any:
 
 
 @contextlib.contextmanager
-def connect(address: str, *, timeout: float = 30.0) -> Generator[Cluster]:
-    """A cluster's compute. Raises ComputeError without an address (Dask would silently start a cluster of its own),
-    when the scheduler does not answer within `timeout` seconds, and when versions differ."""
+def connect(address: str, *, timeout: float = 30.0) -> Generator[Compute]:
+    """A cluster's compute, or this process where the address is "in-process".
+
+    Raises ComputeError without an address (Dask would silently start a cluster of its own), when the scheduler does
+    not answer within `timeout` seconds, and when client, scheduler and workers hold a package in several versions.
+    """
     if not address:
-        raise ComputeError("no Dask scheduler was named", hint="Set LEANDATA_DASK, such as tcp://127.0.0.1:8786")
+        hint = f"Set LEANDATA_DASK, such as tcp://127.0.0.1:8786, or {IN_PROCESS}"
+        raise ComputeError("no Dask scheduler was named", hint=hint)
+    if address == IN_PROCESS:
+        yield InProcess()
+        return
     from distributed import Client
     from distributed.versions import VersionMismatchWarning
 
@@ -69,12 +89,24 @@ def connect(address: str, *, timeout: float = 30.0) -> Generator[Cluster]:
         raise ComputeError(f"the Dask scheduler does not answer: {error}", where=address) from error
     try:
         _await_worker(client, address, timeout=timeout)
-        found: Any = client.get_versions()  # pyright: ignore
-        if different := differing(found):
-            raise ComputeError("client, scheduler and workers differ", where=address, hint="; ".join(different))
+        _refuse_differing(client, address)
         yield Cluster(client)
     finally:
         client.close()
+
+
+def installed() -> dict[str, str]:
+    """Every distribution that this Python sees, by its normalised name, with its version; our own code apart."""
+    found: dict[str, str] = {}
+    for one in importlib.metadata.distributions():  # the first on the path is the one that is imported
+        found.setdefault(_normal(str(one.metadata["Name"])), one.version)
+    return {name: found[name] for name in sorted(found) if name not in _OURS}
+
+
+def fingerprint(packages: Mapping[str, str]) -> str:
+    """One name, of 16 characters, for these versions of these packages."""
+    text = "\n".join(f"{name}=={version}" for name, version in sorted(packages.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def differing(found: Mapping[str, Any]) -> list[str]:
@@ -88,6 +120,24 @@ def differing(found: Mapping[str, Any]) -> list[str]:
         for name, version in side["packages"].items():
             known.setdefault(name, set()).update([str(version)] if version else [])
     return [f"{name}: {', '.join(sorted(versions))}" for name, versions in sorted(known.items()) if len(versions) > 1]
+
+
+def _refuse_differing(client: Client, address: str) -> None:
+    """Raise ComputeError where a distribution that the client or a worker has is another one elsewhere."""
+    try:
+        theirs: Mapping[str, Mapping[str, str]] = client.run(installed)  # pyright: ignore
+    except (AttributeError, ImportError) as error:
+        hint = "Deploy the service dask of this commit"
+        raise ComputeError(f"the workers run other code: {error}", where=address, hint=hint) from error
+    names = {name for packages in (installed(), *theirs.values()) for name in packages}
+    found: Any = client.get_versions(packages=sorted(names))  # pyright: ignore
+    if different := differing(found):
+        raise ComputeError("client, scheduler and workers differ", where=address, hint="; ".join(different))
+
+
+def _normal(name: str) -> str:
+    """A distribution's name as the index of packages compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _await_worker(client: Client, address: str, *, timeout: float) -> None:
