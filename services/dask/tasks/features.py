@@ -47,7 +47,7 @@ def days_of(files: Sequence[str], *, lake_url: str, as_of: date) -> pl.DataFrame
     lake = LakeAddress.parse(lake_url)
     options = {**lake.options, "allow_http": "true"} if lake.plain_http else lake.options
     return (
-        pl.scan_parquet([_place(lake.place, file) for file in files], storage_options=options or None)
+        pl.scan_parquet([place(lake.place, file) for file in files], storage_options=options or None)
         .filter(pl.col("ordered_on") <= as_of)
         .select("customer_id", "ordered_on", cents=(pl.col("amount_usd") * 100).cast(pl.Int64))
         .group_by("customer_id", "ordered_on")
@@ -106,7 +106,7 @@ def _typed(rows: Sequence[dict[str, Any]], *, as_of: date) -> pa.Table:
     return pa.Table.from_pylist([{name: row(found)[name] for name in names} for found in rows], schema=schema(contract))
 
 
-def _place(lake: str, file: str) -> str:
+def place(lake: str, file: str) -> str:
     """Where Polars finds a file: a path on one machine, an address elsewhere."""
     if lake.startswith("file://"):
         return str(Path(lake.removeprefix("file://"), file))

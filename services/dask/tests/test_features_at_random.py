@@ -143,4 +143,4 @@ def test_customers_are_there_from_their_first_order_on(as_of: int, customers: li
     ],
 )
 def test_a_file_is_found_on_one_machine_and_elsewhere(url: str, place: str) -> None:
-    assert features._place(url, "x/y.parquet") == place
+    assert features.place(url, "x/y.parquet") == place
