@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -105,33 +106,29 @@ def table(
 ) -> html.Div:
     """The first hundred rows; `links` are the addresses of a column's cells, `marks` the styles of some texts."""
     kinds: list[Kind] = [kind for _, kind in found.columns]
-    head = html.Tr(
-        [html.Th(name, scope="col", className="left" if kind in _LEFT else "") for name, kind in found.columns]
-    )
     rows = [
-        html.Tr(
-            [
-                _cell(value, kinds[at], (links or {}).get(at, ())[number : number + 1], (marks or {}).get(value, ""))
-                for at, value in enumerate(row)
-            ]
-        )
+        [
+            _cell(value, kinds[at], (links or {}).get(at, ())[number : number + 1], (marks or {}).get(value, ""))
+            for at, value in enumerate(row)
+        ]
         for number, row in enumerate(found.rows[:_ROWS_SHOWN])
     ]
-    left = len(found.rows) - len(rows)
-    inside: list[Any] = [
-        html.Table([html.Caption(caption, className="unseen"), html.Thead(head), html.Tbody(rows)], id=name)
-    ]
-    if left > 0:
+    head = [[heading, "left" if kind in _LEFT else ""] for heading, kind in found.columns]
+    # One component instead of one for each cell, which the browser would need milliseconds for: assets/dashboards.js
+    # makes the table of it.
+    told = json.dumps({"id": name, "caption": caption, "head": head, "rows": rows})
+    wild = attributes(aria_label=caption, data_table=told)
+    inside: list[Any] = [html.Div(className="scroll", tabIndex=0, role="region", **wild)]
+    if len(found.rows) > len(rows):
         inside.append(
             html.P(f"The first {len(rows)} of {len(found.rows):,} rows; the download has all.", className="quiet")
         )
-    return html.Div(inside, className="scroll", tabIndex=0, role="region", **attributes(aria_label=caption))
+    return html.Div(inside)
 
 
-def _cell(value: Any, kind: Kind, links: Sequence[str], mark: str) -> html.Td:
-    text = shown(value, kind)
+def _cell(value: Any, kind: Kind, links: Sequence[str], mark: str) -> list[str]:
     style = f"{'left' if kind in _LEFT else ''} {mark}".strip()
-    return html.Td(link(text, links[0]) if links else text, className=style)
+    return [shown(value, kind), style, *links]
 
 
 def chart(

@@ -59,8 +59,8 @@ def test_what_is_late_comes_first_and_says_promise_and_age() -> None:
     assert rows[-1][:4] == ("sales.cohorts", "fresh", 26, 3)
     assert {row[1] for row in rows[1:-1]} == {"not yet"}
     shown = str(page.view(context(page.page, world)))
-    assert "className='left bad'" in shown
-    assert "className='left good'" in shown
+    assert '"left bad"' in shown
+    assert '"left good"' in shown
     assert f"1 of {len(MARTS)}" in shown
     assert "2,400" in shown
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -77,9 +78,11 @@ def said(components: Any) -> str:
         return f"{components}\n"
     if isinstance(components, list | tuple):
         return "".join(map(said, components))
-    if isinstance(components, dict):
-        return said(components["props"].get("children"))
-    return said(getattr(components, "children", None))
+    props = components["props"] if isinstance(components, dict) else vars(components)
+    if "data-table" in props:
+        told = json.loads(props["data-table"])
+        return said([told["caption"], *(cell[0] for row in [told["head"], *told["rows"]] for cell in row)])
+    return said(props.get("children"))
 
 
 def stranger(read: Any = None, *, pages: Path | None = None, today: date = TODAY, key: str = "k") -> FlaskClient:

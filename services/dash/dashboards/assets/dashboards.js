@@ -47,13 +47,42 @@
     name();
   });
 
+  const cell = (kind, [text, style, href]) => {
+    const made = document.createElement(kind);
+    if (style) made.className = style;
+    const place = href ? made.appendChild(document.createElement("a")) : made;
+    if (href) Object.assign(place, { href }).dataset.go = "here";
+    place.textContent = text;
+    return made;
+  };
+  const line = (kind, cells) => {
+    const made = document.createElement("tr");
+    made.append(...cells.map((one) => cell(kind, one)));
+    return made;
+  };
+  const drawn = new WeakMap();
+  const draw = (place) => {
+    if (drawn.get(place) === place.dataset.table) return;
+    drawn.set(place, place.dataset.table);
+    const told = JSON.parse(place.dataset.table);
+    const table = Object.assign(document.createElement("table"), { id: told.id });
+    Object.assign(table.createCaption(), { className: "unseen", textContent: told.caption });
+    table.createTHead().append(line("th", told.head));
+    table.tHead.querySelectorAll("th").forEach((one) => { one.scope = "col"; });
+    table.createTBody().append(...told.rows.map((row) => line("td", row)));
+    place.replaceChildren(table);
+  };
+
   const titled = () => {
+    document.querySelectorAll("[data-table]").forEach(draw);
     name();
     const heading = document.querySelector("main h1");
     const title = heading && heading.textContent + " · leandata";
     if (title && document.title !== title) document.title = title;
   };
-  new MutationObserver(titled).observe(document.body, { childList: true, subtree: true });
+  new MutationObserver(titled).observe(document.body, {
+    childList: true, subtree: true, attributes: true, attributeFilter: ["data-table"],
+  });
 
   const offline = (text) => {
     const place = document.getElementById("offline");
