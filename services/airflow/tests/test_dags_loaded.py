@@ -110,7 +110,7 @@ def test_the_check_for_touching_things_sees_a_dag_that_does(tmp_path: Path) -> N
 
 def test_the_pipelines_have_just_these_tasks(loaded: dict[str, Any]) -> None:
     assert sorted(tasks(loaded)) == [
-        "collect_shop.collect", "collect_shop.customers", "collect_shop.load", "collect_shop.plan",
+        "checks.look", "collect_shop.collect", "collect_shop.customers", "collect_shop.load", "collect_shop.plan",
         "customer_features.compute", "publish_serving.publish", "transform.build", "weekly_sales_report.mail",
     ]  # fmt: skip
 
@@ -133,11 +133,15 @@ def test_orders_are_collected_chunk_by_chunk_after_the_plan_and_loaded_at_the_en
     assert [name for name, task in found.items() if task["mapped"]] == ["collect"]
 
 
-def test_only_the_collection_has_a_clock_and_it_begins_at_once(loaded: dict[str, Any]) -> None:
+def test_the_collection_has_a_clock_and_begins_at_once_and_the_checks_follow_in_the_night(
+    loaded: dict[str, Any],
+) -> None:
     dags = loaded["dags"]
     assert dags["collect_shop"]["schedule"] == "15 2 * * *"
     assert dags["collect_shop"]["at_once"] is True
+    assert dags["checks"]["at_once"] is False
     assert {name: dag["schedule"] for name, dag in dags.items() if name != "collect_shop"} == {
+        "checks": "30 3 * * *",
         "customer_features": ["leandata://serving/sales"],
         "publish_serving": ["leandata://marts/sales"],
         "transform": ["leandata://raw/shop"],

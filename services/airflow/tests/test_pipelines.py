@@ -246,5 +246,8 @@ print({task.owner for dag in bag.dags.values() for task in dag.tasks}, min(t.ret
     result = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     lines = [line for line in result.stdout.splitlines() if line.startswith(("[", "{"))]
-    assert lines[-2] == "['collect_shop', 'customer_features', 'publish_serving', 'transform', 'weekly_sales_report']"
+    assert (
+        lines[-2]
+        == "['checks', 'collect_shop', 'customer_features', 'publish_serving', 'transform', 'weekly_sales_report']"
+    )
     assert lines[-1] == "{'data-team'} 3"

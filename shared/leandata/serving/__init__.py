@@ -31,7 +31,7 @@ from leandata.serving.groups import (
     to_segment,
 )
 from leandata.serving.publishing import SCHEMA, ensure_schema, publish
-from leandata.serving.quality import Check, checks, checks_sql, to_check
+from leandata.serving.quality import Check, Status, checks, checks_sql, record_checks, to_check
 from leandata.serving.sales import Sales, daily_sales, daily_sales_sql, to_sales, weekly_sales, weekly_sales_sql
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Freshness",
     "Sales",
     "Segment",
+    "Status",
     "TopCustomer",
     "checks",
     "checks_sql",
@@ -59,6 +60,7 @@ __all__ = [
     "freshness",
     "freshness_sql",
     "publish",
+    "record_checks",
     "segments",
     "segments_sql",
     "to_check",

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 from leandata.database import Connection
+from leandata.serving.publishing import ensure_schema
 from leandata.serving.rows import rows
+
+Status = Literal["ok", "failed", "waiting"]
+_TABLE = """
+CREATE TABLE IF NOT EXISTS serving.checks (
+    dataset text, "check" text, status text NOT NULL, detail text NOT NULL, checked_at timestamptz NOT NULL,
+    PRIMARY KEY (dataset, "check"));
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,3 +47,19 @@ def to_check(row: Sequence[Any]) -> Check:
     """A row of `checks_sql` as a value."""
     name, check, status, detail, at = row
     return Check(dataset=name, check=check, status=status, detail=detail, checked_at=at)
+
+
+def record_checks(connection: Connection, found: Sequence[Check]) -> list[Check]:
+    """Put these findings in place of the last ones, whole or not at all; those that failed and did not before."""
+    ensure_schema(connection)
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(7205118)")
+        connection.execute(_TABLE)
+        failed = {(one.dataset, one.check) for one in checks(connection) if one.status == "failed"}
+        connection.execute("DELETE FROM serving.checks")
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO serving.checks VALUES (%s, %s, %s, %s, %s)",
+                [(one.dataset, one.check, one.status, one.detail, one.checked_at) for one in found],
+            )
+    return [one for one in found if one.status == "failed" and (one.dataset, one.check) not in failed]
