@@ -1,0 +1,124 @@
+"""Gradient boosting against its baselines on weeks that came after everything they learnt from.
+
+The three last windows of four weeks are for judging; what is learnt from are the windows before, none of which reaches
+into the first one that is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+
+from leandata.clock import Week
+from leandata.compute import Compute
+from leandata.errors import ComputeError
+from tasks.purchase import bgnbd, panel, scores
+from tasks.purchase.scores import Bools, Floats, Score
+
+JUDGED, LEARNT = 3, 9
+_FEW = 100
+_KEYS = ("customer_id", "week", "bought")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """AUC and log loss (with its interval) by name of the model; `gain` is the log loss that gradient boosting saves
+    against the best baseline. Its predictions are worth publishing only where `better`: beyond noise."""
+
+    auc: dict[str, float]
+    log_loss: dict[str, Score]
+    best_baseline: str
+    gain: Score
+    calibration: list[scores.Group]
+    customers: int
+
+    @property
+    def better(self) -> bool:
+        return self.gain.low > 0
+
+
+def weeks(until: date) -> tuple[list[Week], list[Week]]:
+    """The weeks to learn from and those to judge, oldest first, where `until` is the last day that is known whole."""
+    newest = Week.of(until + timedelta(days=1)).before(4)
+    found = [newest.before(4 * back) for back in range(JUDGED + LEARNT)]
+    return found[JUDGED:][::-1], found[:JUDGED][::-1]
+
+
+def evaluate(compute: Compute, *, lake_url: str, files: Sequence[str], until: date) -> Evaluation:
+    """Learn and judge. Raises ComputeError where there is too little, or where all customers did the same."""
+    learnt, judged = weeks(until)
+    rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[*learnt, *judged])
+    before, after = rows.filter(pl.col("week") < judged[0].start), rows.filter(pl.col("week") >= judged[0].start)
+    for part, what in ((before, "learnt from"), (after, "judged")):
+        _refuse(part, what)
+    return judge(after, predictions(before, after))
+
+
+def predictions(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, Floats]:
+    """What each model, which learnt from `before`, gives to the rows of `after`."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    model = HistGradientBoostingClassifier(
+        max_iter=120, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=200, l2_regularization=10, random_state=0,
+        early_stopping=False,  # pyright: ignore[reportArgumentType]
+    )  # fmt: skip
+    names = [name for name in before.columns if name not in _KEYS]
+    model.fit(_matrix(before, names), _bought(before))
+    # the newest week knows each customer's whole history: an older one would count the same purchases again
+    newest = before.filter(pl.col("week") == before["week"].max())
+    baseline = bgnbd.fit(history(newest))
+    return {
+        "gradient boosting": np.asarray(model.predict_proba(_matrix(after, names))[:, 1], dtype=np.float64),
+        "BG/NBD": baseline.buys(history(after), weeks=4),
+        "last behaviour": _last_behaviour(before, after),
+    }
+
+
+def judge(after: pl.DataFrame, given: dict[str, Floats]) -> Evaluation:
+    """The evaluation of these predictions for the rows of `after`."""
+    bought, customers = _bought(after), after["customer_id"].to_numpy()
+    losses = {name: scores.mean(scores.log_losses(bought, one), customers) for name, one in sorted(given.items())}
+    best = min((name for name in losses if name != "gradient boosting"), key=lambda name: losses[name].value)
+    return Evaluation(
+        auc={name: scores.auc(bought, one) for name, one in sorted(given.items())},
+        log_loss=losses,
+        best_baseline=best,
+        gain=scores.better(bought, given["gradient boosting"], given[best], customers),
+        calibration=scores.groups(bought, given["gradient boosting"]),
+        customers=len(np.unique(customers)),
+    )
+
+
+def history(rows: pl.DataFrame) -> bgnbd.History:
+    """What BG/NBD knows of the customers of these rows."""
+    tenure = rows["tenure"].to_numpy() / 7
+    return bgnbd.History(
+        x=rows["days"].to_numpy().astype(np.float64) - 1, last=tenure - rows["recency"].to_numpy() / 7, now=tenure
+    )
+
+
+def _last_behaviour(before: pl.DataFrame, after: pl.DataFrame) -> Floats:
+    """The share of buyers among those who did, or did not, buy in the four weeks before."""
+    did = before["days_28"].to_numpy() > 0
+    rates = [float(_bought(before)[did == one].mean()) if (did == one).any() else 0.0 for one in (False, True)]
+    return np.where(after["days_28"].to_numpy() > 0, rates[1], rates[0])
+
+
+def _refuse(rows: pl.DataFrame, what: str) -> None:
+    buyers = int(rows["bought"].sum())
+    if rows.height < _FEW:
+        raise ComputeError(f"only {rows.height} rows can be {what}", hint=f"At least {_FEW} are needed: collect more")
+    if buyers in (0, rows.height):
+        raise ComputeError(f"the rows to be {what} are of one class: {'all' if buyers else 'none'} bought")
+
+
+def _bought(rows: pl.DataFrame) -> Bools:
+    return rows["bought"].to_numpy().astype(np.bool_)
+
+
+def _matrix(rows: pl.DataFrame, names: Sequence[str]) -> Floats:
+    return rows.select(pl.col(names).cast(pl.Float64)).to_numpy()
