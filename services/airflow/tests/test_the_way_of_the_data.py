@@ -205,7 +205,7 @@ def test_the_report_is_mailed_once_with_the_week_s_figures(loaded: Platform) -> 
     assert text is not None
     assert f"${revenue:,.2f}" in text.get_content()
     assert "Dates were moved." in text.get_content()
-    assert [part.get_content_type() for part in sent[0].walk()].count("image/png") == 1
+    assert [part.get_content_type() for part in sent[0].walk()].count("image/png") == 2, "revenue by week, and cohorts"
 
 
 def test_a_week_that_is_not_published_whole_is_not_reported(loaded: Platform) -> None:
