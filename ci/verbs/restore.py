@@ -45,7 +45,7 @@ def restore(options: Options) -> int:
     Supervisor(environment.state).shutdown()
     outcome = work.run(opened, said=lambda text: None if options.json else print(text, flush=True))
     deployed = deploy(environment, quiet=options.json)
-    if deployed["ok"] and "database" in parts:
+    if deployed["ok"] and {"database", "state"} & set(parts):
         # Only now the server runs: the engine reads that the databases are others than those in its restored state.
         deployed = deploy(environment, quiet=True)
     if deployed["ok"]:

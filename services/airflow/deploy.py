@@ -23,6 +23,7 @@ def program() -> None:
     mail = stack.environment.file.mail
     parts = {
         "DASK": DaskOutputs.of(stack).scheduler,
+        "EVENTS": database.events_reader,
         "LAKE_CURATED": lake.curated,
         "LAKE_MODELS": lake.models,
         "LAKE_RAW": lake.raw,

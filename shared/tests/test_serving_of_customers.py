@@ -111,3 +111,14 @@ def test_segments_add_up_their_customers(writer: Connection) -> None:
 
 def test_cohorts_are_in_the_order_of_their_months(writer: Connection) -> None:
     assert [(one.month, one.customers) for one in serving.cohorts(writer)] == [(0, 4), (1, 3)]
+
+
+def test_events_are_read_by_their_days(writer: Connection) -> None:
+    assert serving.daily_events(writer) == []
+    put(writer, "sales.daily_events", [
+        {"day": DAY - timedelta(days=back), "type": name, "events": 5, "customers": 3, "converted": back}
+        for back in (0, 1) for name in ("page_view", "add_to_cart")
+    ])  # fmt: skip
+    found = serving.daily_events(writer, since=DAY)
+    assert [(one.type, one.converted) for one in found] == [("add_to_cart", 0), ("page_view", 0)]
+    assert len(serving.daily_events(writer, until=DAY)) == 4

@@ -22,6 +22,7 @@ def program() -> None:
         serving_writer=serving.address,
         serving_reader=serving.reader("serving_reader", schema="serving"),
         events_writer=events.address,
+        events_reader=events.reader("events_reader", schema="events"),
         shop_replica=shop.replica,
         source_note=shop.note,
     ).export()

@@ -25,5 +25,6 @@ class DatabaseOutputs(StackOutputs):
     serving_writer: pulumi.Input[str]
     serving_reader: pulumi.Input[str]
     events_writer: pulumi.Input[str]
+    events_reader: pulumi.Input[str]
     shop_replica: pulumi.Input[str]
     source_note: pulumi.Input[str]

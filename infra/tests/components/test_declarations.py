@@ -153,7 +153,7 @@ def test_a_process_is_told_only_what_its_settings_know(programs: dict[str, Progr
         ("api", ("SHOP", "WAREHOUSE", "LAKE_RAW", "MAIL", "DASK")),
         ("dash", ("SHOP", "WAREHOUSE", "LAKE_RAW", "MAIL", "DASK", "EVENTS")),
         ("dask", ("SHOP", "WAREHOUSE", "MAIL", "EVENTS", "SERVING")),
-        ("airflow", ("EVENTS", "API_KEY_FILE", "DASH_PASSWORD_FILE")),
+        ("airflow", ("API_KEY_FILE", "DASH_PASSWORD_FILE")),
     ],
 )
 def test_a_service_is_not_told_what_is_not_its_business(

@@ -33,8 +33,8 @@ def test_every_program_runs_and_exports_just_its_contract(programs: dict[str, Pr
         "dash": ["password_file", "url"],
         "dask": ["scheduler"],
         "database": [
-            "airflow_identity", "airflow_password", "events_writer", "serving_reader", "serving_writer", "shop_replica",
-            "source_note",
+            "airflow_identity", "airflow_password", "events_reader", "events_writer", "serving_reader", "serving_writer",
+            "shop_replica", "source_note",
         ],
         "lake": ["curated", "models", "raw"],
         "mail": ["mail", "mail_url"],
@@ -114,7 +114,7 @@ def test_each_use_has_a_role_and_a_password_of_its_own(programs: dict[str, Progr
     paths = [
         role.properties["role_password_file"] for role in programs["database"].of("machine:index:PostgresRole").values()
     ]
-    assert len(set(paths)) == len(paths) == 6
+    assert len(set(paths)) == len(paths) == 7
 
 
 def test_no_program_holds_a_secret_only_the_paths_of_their_files(programs: dict[str, Program], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from airflow.sdk import Asset
 from pipelines.failure import mail_owner
 
 RAW = Asset("leandata://raw/shop")
+EVENTS = Asset("leandata://raw/events")
 MARTS = Asset("leandata://marts/sales")
 SERVING = Asset("leandata://serving/sales")
 FEATURES = Asset("leandata://marts/features")

@@ -20,6 +20,7 @@ MARTS = (
     "sales.cohorts",
     "sales.customer_days",
     "sales.customers",
+    "sales.daily_events",
     "sales.daily_sales",
     "sales.segments",
     "sales.weekly_sales",

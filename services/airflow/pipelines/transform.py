@@ -15,6 +15,7 @@ from leandata.datasets import dataset
 from leandata.errors import ContractError, LakeError
 from leandata.lake import Lake
 from leandata.settings import Settings, WarehouseAddress
+from leandata.warehouse import Warehouse
 
 PROJECT = Path(__file__).with_name("dbt")
 # dbt asks the warehouse from several threads: see `ready`.
@@ -31,6 +32,8 @@ def build(settings: Settings, *, folder: Path) -> dict[str, int]:
 
     Raises ContractError with the first failed model or test in one line.
     """
+    with Warehouse.connect(settings.warehouse) as warehouse:
+        warehouse.ensure(dataset("shop.events"))  # there may be none yet, and models read them
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "profiles.yml").write_text(json.dumps(profile(settings.warehouse)), encoding="utf-8")
     variables = json.dumps({"until": collected_until(settings).isoformat()})

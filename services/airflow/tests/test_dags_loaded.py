@@ -111,7 +111,7 @@ def test_the_check_for_touching_things_sees_a_dag_that_does(tmp_path: Path) -> N
 def test_the_pipelines_have_just_these_tasks(loaded: dict[str, Any]) -> None:
     assert sorted(tasks(loaded)) == [
         "checks.look", "collect_shop.collect", "collect_shop.customers", "collect_shop.load", "collect_shop.plan",
-        "customer_features.compute", "publish_serving.publish", "transform.build", "weekly_sales_report.mail",
+        "customer_features.compute", "drain_events.drain", "publish_serving.publish", "transform.build", "weekly_sales_report.mail",
     ]  # fmt: skip
 
 
@@ -142,9 +142,10 @@ def test_the_collection_has_a_clock_and_begins_at_once_and_the_checks_follow_in_
     assert dags["checks"]["at_once"] is False
     assert {name: dag["schedule"] for name, dag in dags.items() if name != "collect_shop"} == {
         "checks": "30 3 * * *",
+        "drain_events": "*/5 * * * *",
         "customer_features": ["leandata://serving/sales"],
         "publish_serving": ["leandata://marts/sales"],
-        "transform": ["leandata://raw/shop"],
+        "transform": ["leandata://raw/shop", "leandata://raw/events"],
         "weekly_sales_report": ["leandata://serving/sales"],
     }
 
@@ -159,7 +160,7 @@ def test_whatever_starts_a_pipeline_is_made_by_another_one(loaded: dict[str, Any
 
 def test_an_asset_is_made_by_one_task_and_only_by_the_last_one(loaded: dict[str, Any]) -> None:
     made = [uri for task in tasks(loaded).values() for uri in task["outlets"]]
-    assert len(made) == len(set(made)) == 4
+    assert len(made) == len(set(made)) == 5
     for dag in loaded["dags"].values():
         before = {name for task in dag["tasks"].values() for name in task["after"]}
         assert not [name for name, task in dag["tasks"].items() if task["outlets"] and name in before]

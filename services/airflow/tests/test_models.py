@@ -232,6 +232,31 @@ def test_cohorts_are_followed_through_every_month_be_it_without_orders(small: Sm
     assert len(expected) == 3
 
 
+def test_events_are_counted_by_day_and_type_and_their_customers_by_who_ordered_soon_after(small: Small) -> None:
+    events = dataset("shop.events")
+    day, customer = date(2025, 12, 20), 26  # who orders on 15 January alone
+    happened = [
+        (day, None),
+        (day, customer),
+        (date(2026, 1, 8), customer),
+        (date(2026, 1, 8), customer),
+        (date(2026, 1, 16), customer),
+    ]
+    rows = [
+        {"event_id": f"e{number}", "type": "page_view", "occurred_on": on, "occurred_at": f"{on}T10:00:00.000000Z",
+         "customer_id": who, "payload": "{}"}
+        for number, (on, who) in enumerate(happened)
+    ]  # fmt: skip
+    Lake(small.settings.lake.raw).publish(events, {UNTIL: pa.Table.from_pylist(rows, schema=schema(events))}, run="e")
+    collect.load(small.settings, ["shop.events"])
+    small.build()
+    assert small.mart("sales.daily_events") == [
+        {"day": day, "type": "page_view", "events": 2, "customers": 1, "converted": 0},
+        {"day": date(2026, 1, 8), "type": "page_view", "events": 2, "customers": 1, "converted": 1},
+        {"day": date(2026, 1, 16), "type": "page_view", "events": 1, "customers": 1, "converted": 0},
+    ]
+
+
 def test_identical_orders_are_numbered_and_none_is_lost(small: Small) -> None:
     with Warehouse.connect(small.settings.warehouse) as warehouse:
         rows = warehouse.query("SELECT order_key, occurrence FROM STAGING.SHOP.STG_ORDERS")
@@ -245,7 +270,7 @@ def test_a_second_build_makes_the_same_marts(small: Small) -> None:
     before = [small.mart(name) for name in names]
     counted = small.build()
     assert [small.mart(name) for name in names] == before
-    assert counted["model"] == 9
+    assert counted["model"] == 10
     assert counted["test"] == len(small.results())
 
 
@@ -266,6 +291,14 @@ BROKEN = [
     ),
     f"CREATE TABLE STAGING.SHOP.STG_CUSTOMERS AS SELECT x.id + 1 AS customer_id FROM {TWICE_AND_NONE}",
     f"CREATE TABLE STAGING.SHOP.STG_DAYS AS SELECT {DAY} AS day FROM {TWICE_AND_NONE}",
+    (
+        "CREATE TABLE RAW.SHOP.EVENTS AS SELECT CAST(x.id AS VARCHAR) AS event_id, CAST(x.id AS VARCHAR) AS type,"
+        f" {DAY} AS occurred_on FROM {TWICE_AND_NONE}"
+    ),
+    (
+        f"CREATE TABLE MARTS.SALES.DAILY_EVENTS AS SELECT {DAY} AS day, CAST(x.id AS VARCHAR) AS type, x.n AS events,"
+        f" x.n AS converted FROM {TWICE_AND_NONE}"
+    ),
     f"CREATE TABLE MARTS.SALES.DAILY_SALES AS SELECT {DAY} AS day, {FIGURES} FROM {TWICE_AND_NONE}",
     f"CREATE TABLE MARTS.SALES.WEEKLY_SALES AS SELECT {DAY} AS week, {FIGURES} FROM {TWICE_AND_NONE}",
     f"CREATE TABLE MARTS.SALES.CUSTOMERS AS SELECT x.id AS customer_id, {FIGURES} FROM {TWICE_AND_NONE}",
@@ -326,7 +359,7 @@ def test_data_that_breaks_a_test_stops_the_build_with_the_test_s_name(
     finally:
         small.say("DROP TABLE RAW.SHOP.ORDERS", "DROP TABLE RAW.SHOP.CUSTOMERS")
         small.fill(SOLD, run="first")
-    assert small.build()["model"] == 9
+    assert small.build()["model"] == 10
 
 
 # -- publishing --------------------------------------------------------------------------------------------------------

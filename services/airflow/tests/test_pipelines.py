@@ -247,7 +247,7 @@ print({task.owner for dag in bag.dags.values() for task in dag.tasks}, min(t.ret
     assert result.returncode == 0, result.stdout + result.stderr
     lines = [line for line in result.stdout.splitlines() if line.startswith(("[", "{"))]
     assert (
-        lines[-2]
-        == "['checks', 'collect_shop', 'customer_features', 'publish_serving', 'transform', 'weekly_sales_report']"
+        lines[-2] == "['checks', 'collect_shop', 'customer_features', 'drain_events', 'publish_serving', 'transform',"
+        " 'weekly_sales_report']"
     )
     assert lines[-1] == "{'data-team'} 3"

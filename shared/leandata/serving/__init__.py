@@ -30,6 +30,7 @@ from leandata.serving.groups import (
     to_cohort_month,
     to_segment,
 )
+from leandata.serving.happenings import DailyEvents, daily_events, daily_events_sql, to_daily_events
 from leandata.serving.publishing import SCHEMA, ensure_schema, publish
 from leandata.serving.quality import Check, Status, checks, checks_sql, record_checks, to_check
 from leandata.serving.sales import Sales, daily_sales, daily_sales_sql, to_sales, weekly_sales, weekly_sales_sql
@@ -40,6 +41,7 @@ __all__ = [
     "CohortMonth",
     "Customer",
     "CustomerDay",
+    "DailyEvents",
     "Freshness",
     "Sales",
     "Segment",
@@ -54,6 +56,8 @@ __all__ = [
     "customer_days_sql",
     "customers",
     "customers_sql",
+    "daily_events",
+    "daily_events_sql",
     "daily_sales",
     "daily_sales_sql",
     "ensure_schema",
@@ -67,6 +71,7 @@ __all__ = [
     "to_cohort_month",
     "to_customer",
     "to_customer_day",
+    "to_daily_events",
     "to_sales",
     "to_segment",
     "to_top_customer",

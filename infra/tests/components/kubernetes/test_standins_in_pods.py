@@ -142,7 +142,7 @@ def test_every_logical_database_is_made_by_a_job_of_the_system(database: Program
 
 def test_jobs_say_what_the_program_in_the_image_understands(database: Program) -> None:
     asked = {name: words for name, words in works(database).items() if "infra.jobs.databases" in words}
-    assert len(asked) == 6
+    assert len(asked) == 7
     for words in asked.values():
         options = databases.parser().parse_args(words[words.index("infra.jobs.databases") + 1 :])
         server = DatabaseAddress.parse(options.server)
@@ -172,7 +172,7 @@ def test_the_shop_is_seeded_with_real_sales_once_its_database_is_there(database:
 
 
 def test_addresses_name_a_role_and_the_file_of_its_password(database: Program) -> None:
-    roles = {"serving_writer", "serving_reader", "events_writer", "shop_replica"}
+    roles = {"serving_writer", "serving_reader", "events_reader", "events_writer", "shop_replica"}
     for role in sorted(roles):
         address = DatabaseAddress.parse(database.outputs[role])
         assert (address.host, address.user, address.nearby) == ("postgres.leandata-standins.svc", role, True)

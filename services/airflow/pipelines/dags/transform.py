@@ -6,10 +6,12 @@ import os
 
 from airflow.sdk import dag, task
 
-from pipelines.dag_defaults import DEFAULTS, MARTS, RAW
+from pipelines.dag_defaults import DEFAULTS, EVENTS, MARTS, RAW
 
 
-@dag(schedule=[RAW], catchup=False, max_active_runs=1, default_args=DEFAULTS, tags=["transform"], doc_md=__doc__)
+@dag(
+    schedule=(RAW | EVENTS), catchup=False, max_active_runs=1, default_args=DEFAULTS, tags=["transform"], doc_md=__doc__
+)
 def transform() -> None:
     """From RAW to MARTS."""
 
