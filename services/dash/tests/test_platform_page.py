@@ -9,7 +9,7 @@ import pytest
 from dashboards.pages import platform as page
 from leandata import serving
 from leandata.datasets import CATALOG
-from leandata.serving import Freshness
+from leandata.serving import Check, Freshness
 from services.dash.tests.worlds import Readers, client, context, fresh, page_text
 
 MARTS = sorted(name for name, one in CATALOG.items() if one.layer == "MARTS")
@@ -75,3 +75,29 @@ def test_the_freshness_is_a_file_too() -> None:
     world = Readers({serving.freshness: [fresh("sales.daily_sales")]})
     lines = client(world).get("/download/platform/freshness.csv").text.splitlines()
     assert len(lines) == len(MARTS) + 1
+
+
+def test_what_the_checks_found_is_shown_and_failures_come_first() -> None:
+    at = datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
+    found = [
+        Check(dataset=name, check="keys", status=status, detail=f"{name} told", checked_at=at)
+        for name, status in (("sales.cohorts", "ok"), ("sales.weekly_sales", "failed"), ("sales.segments", "waiting"))
+    ]
+    world = Readers({serving.freshness: [fresh("sales.daily_sales")], serving.checks: found})
+    rows = page.checked(context(page.page, world)).rows
+    assert [row[2] for row in rows] == ["failed", "waiting", "ok"]
+    assert "sales.weekly_sales told" in page_text(client(world), "/platform")
+
+
+def test_before_the_first_night_there_are_no_checks() -> None:
+    world = Readers({serving.freshness: [fresh("sales.daily_sales")]})
+    assert "The checks have not run yet." in page_text(client(world), "/platform")
+
+
+def test_the_catalogue_has_every_dataset_with_what_it_is_made_from() -> None:
+    world = Readers({serving.freshness: [fresh("sales.daily_sales")]})
+    rows = {row[0]: row for row in page.catalogue(context(page.page, world)).rows}
+    assert sorted(rows) == sorted(CATALOG)
+    assert "STAGING.SHOP.STG_ORDERS" in rows["sales.weekly_sales"][3]
+    assert "route GET /v1/sales/weekly" in rows["sales.weekly_sales"][4]
+    assert rows["sales.weekly_sales"][5] > 0

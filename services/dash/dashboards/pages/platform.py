@@ -1,4 +1,4 @@
-"""Platform: how fresh every dataset is against what was promised, its version and rows."""
+"""Platform: how fresh every dataset is against what was promised, what the checks found, and the catalogue."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from dashboards import parts
 from dashboards.page import Context, Kind, Page, Table
 from leandata import serving
+from leandata.catalogue import entries
 from leandata.datasets import CATALOG, Dataset
 from leandata.serving import Freshness
 
@@ -30,10 +31,55 @@ def view(context: Context) -> Sequence[Any]:
     ]
     shown = parts.table(found, name="freshness-table", caption="Freshness of every dataset", marks=_MARKS)
     note = "Promised: how old a dataset may be. Behind: the whole days that are over and that it does not know."
-    return [parts.tiles(tiles), parts.section("Datasets", shown, download=context.download("freshness"), note=note)]
+    return [
+        parts.tiles(tiles),
+        parts.section("Datasets", shown, download=context.download("freshness"), note=note),
+        _checks(context),
+        _catalogue(context),
+    ]
 
 
-_MARKS = {"fresh": "good", "late": "bad", "not yet": "warned"}
+_MARKS = {"fresh": "good", "late": "bad", "not yet": "warned", "ok": "good", "failed": "bad", "waiting": "warned"}
+
+
+def _checks(context: Context) -> Any:
+    found = checked(context)
+    if not found.rows:
+        return parts.section("Checks", parts.empty("The checks have not run yet.", "They run every night."))
+    shown = parts.table(found, name="checks-table", caption="What the nightly checks found", marks=_MARKS)
+    return parts.section("Checks", shown, download=context.download("checks"))
+
+
+def _catalogue(context: Context) -> Any:
+    shown = parts.table(catalogue(context), name="catalogue-table", caption="Where each dataset comes from and goes")
+    return parts.section("Catalogue and lineage", shown, download=context.download("catalogue"))
+
+
+def checked(context: Context) -> Table:
+    """What the last nightly checks found; what failed comes first."""
+    columns: tuple[tuple[str, Kind], ...] = (
+        ("Dataset", "text"), ("Check", "text"), ("Result", "text"), ("What was found", "text"), ("Checked", "moment"),
+    )  # fmt: skip
+    order = {"failed": 0, "waiting": 1, "ok": 2}
+    found = sorted(context.read(serving.checks), key=lambda one: (order.get(one.status, 0), one.dataset, one.check))
+    return Table(
+        columns=columns, rows=[(one.dataset, one.check, one.status, one.detail, one.checked_at) for one in found]
+    )
+
+
+def catalogue(context: Context) -> Table:
+    """Every dataset: what it is, who owns it, what it is made from, and who uses it."""
+    del context
+    columns: tuple[tuple[str, Kind], ...] = (
+        ("Dataset", "text"), ("What it is", "text"), ("Owner", "text"), ("Made from", "text"), ("Goes into", "text"),
+        ("Tests", "integer"),
+    )  # fmt: skip
+    rows = [
+        (name, CATALOG[name].description, CATALOG[name].owner, ", ".join(one.made_from), ", ".join(one.goes_into),
+         len(one.checks))
+        for name, one in entries().items()
+    ]  # fmt: skip
+    return Table(columns=columns, rows=rows)
 
 
 def freshness(context: Context) -> Table:
@@ -73,4 +119,10 @@ def _now(context: Context) -> datetime:
     return now if now.date() == context.today else datetime.combine(context.today, time(12), UTC)
 
 
-page = Page(path="/platform", title="Platform", order=90, view=view, tables={"freshness": freshness})
+page = Page(
+    path="/platform",
+    title="Platform",
+    order=90,
+    view=view,
+    tables={"freshness": freshness, "checks": checked, "catalogue": catalogue},
+)
