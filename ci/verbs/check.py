@@ -17,6 +17,7 @@ from infra.environment import ROOT
 _BIN = Path(sys.executable).parent
 _TOOLS: dict[str, tuple[str, ...]] = {
     "arrows (import-linter)": (str(_BIN / "lint-imports"), "--no-cache"),
+    "catalogue": (sys.executable, "-m", "ci", "catalogue", "--check"),
     "format (ruff)": (str(_BIN / "ruff"), "format", "--check", "--no-cache", "."),
     "owners": (sys.executable, "-m", "ci", "owners", "--check"),
     "policies": (sys.executable, "-m", "ci", "policy", "--all"),

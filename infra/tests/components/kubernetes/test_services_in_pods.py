@@ -24,7 +24,8 @@ DATABASE = {
     for name, dashed in (("events_writer", "events-writer"), ("serving_reader", "serving-reader"))
 }
 NOTHING = dict.fromkeys(
-    ("airflow_identity", "airflow_password", "events_reader", "serving_writer", "shop_replica", "source_note"), "not asked for"
+    ("airflow_identity", "airflow_password", "events_reader", "serving_writer", "shop_replica", "source_note"),
+    "not asked for",
 )
 OUTPUTS = {"cluster": {"kubeconfig": "", "security_group": ""}, "database": DATABASE | NOTHING}
 BARE = {
