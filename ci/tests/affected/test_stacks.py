@@ -228,10 +228,10 @@ def test_uncommitted_untracked_deleted_and_renamed_files_count(checkout: Path) -
     (checkout / "services/api/serving/extra.txt").write_text("x")
     assert set(affected(checkout, "HEAD", "local")) == {"api"}
     (checkout / "services/api/serving/extra.txt").unlink()
-    (checkout / "services/dash/dashboards/sales.py").rename(checkout / "services/dash/dashboards/sold.py")
+    (checkout / "services/dash/dashboards/formats.py").rename(checkout / "services/dash/dashboards/sold.py")
     touched = affected(checkout, "HEAD", "local")
     assert set(touched) == {"dash"}
-    for name in ("sales.py", "sold.py"):
+    for name in ("formats.py", "sold.py"):
         assert any(f"services/dash/dashboards/{name} is code" in reason for reason in touched["dash"]), touched["dash"]
     git(checkout, "add", "-A")
     git(checkout, "commit", "-qm", "two")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, has_request_context, redirect, render_template_string, request, session
 from flask.sessions import SecureCookieSessionInterface
@@ -180,13 +181,12 @@ def _attempt(door: Door, server: Flask, *, people: Mapping[str, Account], until:
     moment, address, then = time.monotonic(), request.remote_addr or "", request.form.get("next", "")
     if (wait := door.wait(address, moment)) > 0:
         return _form(f"Too many wrong passwords: try again in {wait:.0f} seconds.", then=then), 429
-    token = session.get("token", "")
-    if not token or not hmac.compare_digest(token.encode(), request.form.get("token", "").encode()):
+    if not _from_our_form():
         return _form("This form was too old. Try again.", then=then), 400
     name, given = request.form.get("user", ""), request.form.get("password", "")
     known = people.get(name)
     # An unknown user costs as much as a wrong password, so that names cannot be told apart by time.
-    right = hmac.compare_digest(given.encode(), (known.password if known else token).encode())
+    right = hmac.compare_digest(given.encode(), (known.password if known else secrets.token_urlsafe(16)).encode())
     if known is not None and right:
         door.succeeded(address)
         session.clear()
@@ -195,6 +195,15 @@ def _attempt(door: Door, server: Flask, *, people: Mapping[str, Account], until:
         return redirect(local(then))
     door.failed(address, moment)
     return _form("User or password is wrong.", then=then), 401
+
+
+def _from_our_form() -> bool:
+    """Whether the form has the session's token; or, where two pages were asked for at once and the other's session was
+    kept, whether the browser says that it comes from here (a browser names the origin of every form that is sent)."""
+    token = session.get("token", "")
+    if token and hmac.compare_digest(token.encode(), request.form.get("token", "").encode()):
+        return True
+    return urlsplit(request.headers.get("Origin", "")).netloc == request.host
 
 
 def local(then: str) -> str:

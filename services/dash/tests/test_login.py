@@ -96,6 +96,13 @@ def test_a_second_look_at_the_login_does_not_spoil_the_first_form() -> None:
     assert browser.post("/login", data={"user": USER, "password": "right", "token": first}).status_code == 302
 
 
+def test_a_form_whose_session_was_lost_is_taken_from_here_and_from_nowhere_else() -> None:
+    for origin, status in (("http://localhost", 302), ("https://evil.example", 400), ("null", 400), ("", 400)):
+        form = {"user": USER, "password": "right", "token": "of another page"}
+        answer = stranger().post("/login", data=form, headers={"Origin": origin} if origin else {})
+        assert answer.status_code == status, origin
+
+
 # -- patience ----------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import pytest
 from dashboards.pages import marketing as page
 from leandata import serving
 from leandata.serving import DailyEvents
-from services.dash.tests.worlds import Readers, client, context, page_text
+from services.dash.tests.worlds import Readers, client, context, fresh, page_text
 
 DAY = date(2026, 11, 23)
 
@@ -28,6 +28,9 @@ def world(*found: DailyEvents) -> Readers:
 
 def test_without_events_the_page_says_how_they_come() -> None:
     assert "POST /v1/events" in page_text(client(world()), "/marketing")
+    assert "No events are published yet." in page_text(client(world()), "/marketing")
+    published = Readers({serving.daily_events: [], serving.freshness: [fresh("sales.daily_events")]})
+    assert "No events in this range." in page_text(client(published), "/marketing")
 
 
 def test_events_and_who_ordered_after_them_are_added_up() -> None:

@@ -19,8 +19,10 @@ def view(context: Context) -> Sequence[Any]:
     controls = parts.choices(context.state, "days")
     found = events(context)
     if not found:
+        known = any(one.dataset == "sales.daily_events" for one in context.read(serving.freshness))
         hint = "Events that are sent to the API are shown here some minutes later (POST /v1/events)."
-        return [controls, parts.empty("No events in this range yet.", hint)]
+        what = "No events in this range." if known else "No events are published yet."
+        return [controls, parts.empty(what, hint)]
     customers, converted = sum(one.customers for one in found), sum(one.converted for one in found)
     tiles = [
         parts.Tile(id="events", label="Events", value=f"{sum(one.events for one in found):,}"),
