@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access affected approve backup bench bootstrap catalogue check comment cost deploy destroy doctor drift drift-issues drill images lineage logs new-service owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
+.PHONY: help access affected approve backup bench bootstrap catalogue check comment cost deploy destroy doctor drift drift-issues drill images lineage logs model new-service owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,8 @@ catalogue: ## write docs/catalogue.md: every dataset, its owner, columns, checks
 	$(LEANDATA) catalogue $(if $(CHECK),--check) $(JSON_)
 lineage: ## where a column comes from and who shows it (WHAT=shop.orders.amount_usd | weekly_sales | /v1/sales/weekly)
 	$(LEANDATA) lineage --env "$(ENV)" --what "$(WHAT)" $(JSON_)
+model: ## the versions of the purchase model; another made current, or the last taken back (LIST=yes | PROMOTE=version | ROLLBACK=yes)
+	$(LEANDATA) model --env "$(ENV)" $(if $(LIST),--list) --promote "$(PROMOTE)" $(if $(ROLLBACK),--rollback) $(JSON_)
 cost: ## what an environment costs a month by stack and service, before and after a change (ENV=prod  BASE=main)
 	$(LEANDATA) cost --env "$(ENV)" --base "$(BASE)" $(JSON_)
 snapshot: ## write down what the environments declare, for review

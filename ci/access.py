@@ -74,7 +74,11 @@ def model(programs: Mapping[str, Program], environment: Environment) -> Model:
 
 def things(environment: Environment) -> list[Thing]:
     """All that there is to read, write or use: tables, folders of the lake, roles of the database; sorted."""
-    tables = [Thing(store="warehouse", name=one.warehouse_table, place=one.warehouse_table) for one in CATALOG.values()]
+    tables = [
+        Thing(store="warehouse", name=one.warehouse_table, place=one.warehouse_table)
+        for one in CATALOG.values()
+        if one.layer != "MODELS"
+    ]
     tables += [Thing(store="warehouse", name=name, place=f"{name}.ANY") for name in workshops()]
     folders = [
         _folder(environment, zone(name), f"{start}{name.replace('.', '/')}/")

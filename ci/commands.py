@@ -172,6 +172,16 @@ VERBS: dict[str, Verb] = {
             Option(flag="--lines", default="40", metavar="N", help="how many lines of each (default 40)"),
         ),
     ),
+    "model": Verb(
+        done_by="ci.verbs.model:model",
+        help="the versions of the purchase model; make another one current, or take the last one back",
+        elsewhere="The registry is the table that leandata.models reads from the lake's zone of models",
+        options=(
+            Option(flag="--list", switch=True, help="list them (what is done without any option)"),
+            Option(flag="--promote", metavar="VERSION", help="make this version current"),
+            Option(flag="--rollback", switch=True, help="go back to the version before the current one"),
+        ),
+    ),
     "new-service": Verb(
         done_by="ci.verbs.scaffold:new_service",
         help="make the folder of a new service, ready to deploy",

@@ -55,7 +55,7 @@ def after(one: Dataset, lineage: Lineage) -> list[str]:
 
 
 def _sorted() -> list[Dataset]:
-    layers = ("RAW", "STAGING", "MARTS")
+    layers = ("RAW", "STAGING", "MARTS", "MODELS")
     return sorted(CATALOG.values(), key=lambda one: (layers.index(one.layer), one.name))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,27 +115,48 @@ def _published(served: Mapping[str, Dataset]) -> set[Edge]:
 
 
 def _by_code(read: Code, found: Compiled) -> set[Edge]:
-    """Datasets that Python makes: from the columns, named in that code, of the datasets that are named beside it."""
+    """Datasets that Python makes: from the columns, named in that code, of the datasets named beside it."""
     made: set[Edge] = set()
     for one in CATALOG.values():
-        if one.layer != "MARTS" or one.warehouse_table in found.models:
+        if one.layer not in ("MARTS", "MODELS") or one.warehouse_table in found.models:
             continue
         makers = [each for each in read.functions.values() if one.name in each.texts and each.module != _CONTRACTS]
         texts = {text for each in makers for text in _texts_of_module(read, each.module)}
-        named = {text for each in makers if not each.whole for text in each.texts}
-        beside = named & CATALOG.keys() - {one.name, _QUARANTINE}
+        beside = _inputs(read, makers, found, but={one.name, _QUARANTINE})
         made |= {
-            (f"{CATALOG[name].warehouse_table}.{source.name.upper()}", f"{one.warehouse_table}.{column.name.upper()}")
+            (f"{CATALOG[name].warehouse_table}.{source.upper()}", f"{one.warehouse_table}.{column.name.upper()}")
             for name in beside
-            for source in CATALOG[name].columns
-            if source.name in texts
+            for source in _named(CATALOG[name], texts)
             for column in one.columns
         }
     return made
 
 
+def _named(of: Dataset, texts: Collection[str]) -> list[str]:
+    """The columns of a dataset that code names; all of them where it names none."""
+    names = [column.name for column in of.columns]
+    return [name for name in names if name in texts] or names
+
+
+def _inputs(read: Code, makers: Sequence[Function], found: Compiled, *, but: set[str]) -> set[str]:
+    """The datasets that are named beside the one that is made: in the same functions, else in the same modules."""
+    inputs = {one.name for one in CATALOG.values() if one.layer != "MARTS" or one.warehouse_table in found.models}
+    inputs -= but
+    near = {text for each in makers if not each.whole for text in each.texts} & inputs
+    modules = {each.module for each in makers}
+    return near or {text for module in modules for text in _texts_of_module(read, module)} & inputs
+
+
 def _texts_of_module(read: Code, module: str) -> set[str]:
-    return {text for each in read.functions.values() if each.module == module for text in each.texts}
+    """The texts in a module; where it is part of a package of a service's own, in all of that."""
+    package = module.rpartition(".")[0]
+    deep = package.count(".") > 0
+    return {
+        text
+        for each in read.functions.values()
+        if each.module == module or (deep and each.module.startswith(f"{package}."))
+        for text in each.texts
+    }
 
 
 def _used(read: Code, served: Mapping[str, Dataset]) -> set[Edge]:

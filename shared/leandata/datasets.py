@@ -9,7 +9,9 @@ from typing import Literal
 
 from leandata.errors import ContractError
 
-Type = Literal["date", "timestamp", "integer", "bigint", "text", "boolean", "decimal(12,2)", "decimal(14,2)"]
+Type = Literal[
+    "date", "timestamp", "integer", "bigint", "text", "boolean", "decimal(9,6)", "decimal(12,2)", "decimal(14,2)"
+]
 Classification = Literal["internal", "personal"]
 _SNOWFLAKE = {
     "date": "DATE",
@@ -18,11 +20,12 @@ _SNOWFLAKE = {
     "bigint": "NUMBER(18,0)",
     "text": "VARCHAR",
     "boolean": "BOOLEAN",
+    "decimal(9,6)": "NUMBER(9,6)",
     "decimal(12,2)": "NUMBER(12,2)",
     "decimal(14,2)": "NUMBER(14,2)",
 }
-_POSTGRES = {**{kind: kind for kind in _SNOWFLAKE}, "timestamp": "timestamptz", "decimal(12,2)": "numeric(12,2)"}
-_POSTGRES["decimal(14,2)"] = "numeric(14,2)"
+_EXACT = {"decimal(9,6)": "numeric(9,6)", "decimal(12,2)": "numeric(12,2)", "decimal(14,2)": "numeric(14,2)"}
+_POSTGRES = {**{kind: kind for kind in _SNOWFLAKE}, "timestamp": "timestamptz", **_EXACT}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,12 +44,13 @@ class Column:
 class Dataset:
     """A table that somebody promises: `key` is unique, data is never older than `freshness`.
 
-    `name` is `<schema>.<table>`; `layer` is the warehouse's database. A dataset with a `partition` column is
-    collected and loaded by its days; `loaded` columns come from the loading, not from the source.
+    `name` is `<schema>.<table>`; `layer` is the warehouse's database, and what is of MODELS lies in the lake alone. A
+    dataset with a `partition` column is collected and loaded by its days; `loaded` columns come from the loading, not
+    from the source.
     """
 
     name: str
-    layer: Literal["RAW", "STAGING", "MARTS"]
+    layer: Literal["RAW", "STAGING", "MARTS", "MODELS"]
     owner: str
     description: str
     columns: tuple[Column, ...]
@@ -104,6 +108,7 @@ def _sales(period: str, what: str) -> tuple[Column, ...]:
 
 
 _DAILY = timedelta(hours=26)
+_WEEKLY = timedelta(days=8)
 _ALL = (
     Dataset(
         name="shop.orders",
@@ -282,6 +287,54 @@ _ALL = (
         ),
         key=("customer_id",),
         freshness=_DAILY,
+    ),
+    Dataset(
+        name="features.purchase_predictions",
+        layer="MARTS",
+        owner="data-science",
+        description="How likely each customer is to order within four weeks, by the current model.",
+        columns=(
+            _CUSTOMER,
+            Column(name="as_of", type="date", description="The Monday from which on the four weeks count"),
+            Column(name="probability", type="decimal(9,6)", description="Of an order within four weeks", minimum=0),
+            Column(name="model_version", type="text", description="The version of the model"),
+        ),
+        key=("customer_id",),
+        freshness=_WEEKLY,
+    ),
+    Dataset(
+        name="features.purchase_scores",
+        layer="MARTS",
+        owner="data-science",
+        description="How good each version of the purchase model and its baselines were on weeks they had not seen.",
+        columns=(
+            Column(name="version", type="text", description="The version of the model"),
+            Column(name="trained_on", type="date", description="The last day that it knew of"),
+            Column(name="state", type="text", description="current, kept or refused (no better than the baseline)"),
+            Column(name="learner", type="text", description="gradient boosting, BG/NBD or last behaviour"),
+            Column(name="metric", type="text", description="auc, log_loss, gain, or calibration of a tenth"),
+            Column(name="value", type="decimal(9,6)", description="The figure"),
+            Column(name="low", type="decimal(9,6)", description="From here on, with 95% confidence", nullable=True),
+            Column(name="high", type="decimal(9,6)", description="Until here", nullable=True),
+        ),
+        key=("version", "learner", "metric"),
+        freshness=_WEEKLY,
+    ),
+    Dataset(
+        name="models.purchase",
+        layer="MODELS",
+        owner="data-science",
+        description="Every version of the purchase model: its file, its card, and which one is current.",
+        columns=(
+            Column(name="version", type="text", description="The version"),
+            Column(name="trained_on", type="date", description="The last day that it knew of"),
+            Column(name="state", type="text", description="current, kept or refused"),
+            Column(name="file", type="text", description="Where the model lies in the zone, empty for a refused one"),
+            Column(name="sha256", type="text", description="Of the file"),
+            Column(name="card", type="text", description="What it is and how good it was, as JSON"),
+        ),
+        key=("version",),
+        freshness=_WEEKLY,
     ),
 )
 

@@ -109,6 +109,17 @@ class Lake:
         tables = [self._table(path) for path in manifest.files]
         return pa.concat_tables(tables) if tables else schema(dataset, stored=True).empty_table()
 
+    def put(self, path: str, data: bytes) -> bool:
+        """Write a file of another kind, once; False when it is there. Raises LakeError."""
+        return self._create(path, data)
+
+    def get(self, path: str) -> bytes:
+        """A file of another kind. Raises LakeError when it is lost."""
+        try:
+            return bytes(self._store.get(path).bytes())
+        except (BaseError, FileNotFoundError) as error:
+            raise LakeError(f"a file is lost: {_line(error)}", where=f"{self.url}/{path}") from error
+
     def _table(self, path: str) -> pa.Table:
         try:
             data = self._store.get(path).bytes()

@@ -22,6 +22,7 @@ _TYPES: dict[str, Callable[[], pa.DataType]] = {
     "bigint": pa.int64,
     "text": pa.string,
     "boolean": pa.bool_,
+    "decimal(9,6)": lambda: pa.decimal128(9, 6),
     "decimal(12,2)": lambda: pa.decimal128(12, 2),
     "decimal(14,2)": lambda: pa.decimal128(14, 2),
 }

@@ -20,7 +20,7 @@ from infra.stacks.foundation.outputs import FoundationOutputs
 from leandata.datasets import CATALOG
 
 _LONGEST_ROLE = 64
-_ZONES = {"RAW": "raw", "STAGING": "curated", "MARTS": "curated"}
+_ZONES = {"RAW": "raw", "STAGING": "curated", "MARTS": "curated", "MODELS": "models"}
 # Airflow's task logs: those who write them, and the page that shows them.
 _TASK_LOGS = "airflow/"
 _WRITE_LOGS = ("airflow-task", "airflow-triggerer")

@@ -79,7 +79,7 @@ def test_the_dags_are_one_chain_from_the_shop_to_the_mail() -> None:
     assert made == {
         "checks": set(),
         "collect_shop": {"RAW"}, "customer_features": {"FEATURES"}, "drain_events": {"EVENTS"}, "publish_serving": {"SERVING"}, "transform": {"MARTS"},
-        "weekly_sales_report": set(),
+        "train_model": set(), "weekly_sales_report": set(),
     }  # fmt: skip
     assert schedules["transform"] == {"RAW", "EVENTS"}
     assert schedules["publish_serving"] == {"MARTS"}

@@ -247,7 +247,8 @@ print({task.owner for dag in bag.dags.values() for task in dag.tasks}, min(t.ret
     assert result.returncode == 0, result.stdout + result.stderr
     lines = [line for line in result.stdout.splitlines() if line.startswith(("[", "{"))]
     assert (
-        lines[-2] == "['checks', 'collect_shop', 'customer_features', 'drain_events', 'publish_serving', 'transform',"
+        lines[-2]
+        == "['checks', 'collect_shop', 'customer_features', 'drain_events', 'publish_serving', 'train_model', 'transform',"
         " 'weekly_sales_report']"
     )
     assert lines[-1] == "{'data-team'} 3"

@@ -14,7 +14,7 @@ from psycopg_pool import PoolTimeout
 
 from leandata.database import async_pool
 from leandata.settings import Settings
-from serving import catalog, customers, events, figures, live
+from serving import catalog, customers, events, figures, live, predictions
 from serving.access import Keyring, needs
 from serving.answers import Answers
 from serving.customers import Cursors
@@ -36,6 +36,7 @@ _ROUTERS = (
     (live.router, "events:read"),
     (figures.router, "figures:read"),
     (customers.router, "customers:read"),
+    (predictions.router, "customers:read"),
     (catalog.freshness, "figures:read"),
     (catalog.export, "export:read"),
 )

@@ -231,3 +231,22 @@ def test_while_the_database_is_down_what_is_known_is_served_with_its_age(api: Ap
     finally:
         api.server.start()
     eventually(lambda: int(api.client.get("/v1/sales/weekly").headers["age"]) <= 2)
+
+
+def test_predictions_are_told_with_the_likeliest_first(api: Api) -> None:
+    assert api.client.get("/v1/predictions").json() == {"data_until": None, "predictions": []}
+    put(api, "features.purchase_predictions", [
+        {"customer_id": number, "as_of": DAY, "probability": Decimal(number) / 100, "model_version": "v1"}
+        for number in range(1, 61)
+    ])  # fmt: skip
+
+    def told() -> list[dict[str, Any]]:
+        return api.client.get("/v1/predictions").json()["predictions"]
+
+    found = eventually(told)
+    assert [one["customer_id"] for one in found[:2]] == [60, 59]
+    assert (len(found), found[0]["probability"], found[0]["model_version"]) == (50, "0.600000", "v1")
+    (one,) = api.client.get("/v1/predictions", params={"customer": 7}).json()["predictions"]
+    assert one["probability"] == "0.070000"
+    assert len(api.client.get("/v1/predictions", params={"limit": 1}).json()["predictions"]) == 1
+    assert api.client.get("/v1/predictions", params={"limit": 1001}).status_code == 422

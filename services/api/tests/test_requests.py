@@ -363,7 +363,7 @@ def test_the_description_tells_every_route_with_its_answers(client: Client) -> N
         ("/v1/events", "post"), ("/v1/events/stream", "get"), ("/v1/events/totals", "get"), ("/v1/freshness", "get"),
         ("/v1/sales/weekly", "get"), ("/v1/sales/daily", "get"), ("/v1/segments", "get"), ("/v1/cohorts", "get"),
         ("/v1/customers", "get"), ("/v1/customers/{customer_id}", "get"), ("/v1/datasets", "get"), ("/v1/checks", "get"),
-        ("/v1/datasets/{dataset}/export", "get"),
+        ("/v1/datasets/{dataset}/export", "get"), ("/v1/predictions", "get"),
     }  # fmt: skip
     for methods in paths.values():
         for operation in methods.values():

@@ -281,6 +281,26 @@ class PageView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PredictionFigures:
+    """How likely a customer is to order in the four weeks from the Monday `as_of` on, by this version of the
+    model.
+    """
+
+    customer_id: int
+    as_of: date
+    probability: Decimal
+    model_version: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Predictions:
+    """Customers, the likeliest first, and until which day the data goes (null before the first model)."""
+
+    data_until: date | None
+    predictions: list[PredictionFigures]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ProductViewed:
     """Which product, by the shop's number of it."""
 

@@ -17,6 +17,7 @@ from leandata.client.models import (
     Event,
     FreshnessAnswer,
     Outcome,
+    Predictions,
     Segments,
     Totals,
     WeeklySales,
@@ -74,6 +75,10 @@ class Client(Transport):
     def get_freshness(self) -> FreshnessAnswer:
         """How fresh each published dataset is."""
         return decode(FreshnessAnswer, self._ask("GET", "/v1/freshness"))
+
+    def get_predictions(self, *, customer: int | None = None, limit: int = 50) -> Predictions:
+        """How likely customers are to order within four weeks, by the model that is current; the likeliest first."""
+        return decode(Predictions, self._ask("GET", "/v1/predictions", query={"customer": customer, "limit": limit}))
 
     def get_daily_sales(self, *, from_: date | None = None, to: date | None = None) -> DailySales:
         """Sales of each day in the range, both ends included; empty before anything was published."""

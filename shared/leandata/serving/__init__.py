@@ -32,6 +32,16 @@ from leandata.serving.groups import (
 )
 from leandata.serving.happenings import DailyEvents, daily_events, daily_events_sql, to_daily_events
 from leandata.serving.publishing import SCHEMA, ensure_schema, publish
+from leandata.serving.purchases import (
+    ModelScore,
+    Prediction,
+    model_scores,
+    model_scores_sql,
+    predictions,
+    predictions_sql,
+    to_model_score,
+    to_prediction,
+)
 from leandata.serving.quality import Check, Status, checks, checks_sql, record_checks, to_check
 from leandata.serving.sales import Sales, daily_sales, daily_sales_sql, to_sales, weekly_sales, weekly_sales_sql
 
@@ -43,6 +53,8 @@ __all__ = [
     "CustomerDay",
     "DailyEvents",
     "Freshness",
+    "ModelScore",
+    "Prediction",
     "Sales",
     "Segment",
     "Status",
@@ -63,6 +75,10 @@ __all__ = [
     "ensure_schema",
     "freshness",
     "freshness_sql",
+    "model_scores",
+    "model_scores_sql",
+    "predictions",
+    "predictions_sql",
     "publish",
     "record_checks",
     "segments",
@@ -72,6 +88,8 @@ __all__ = [
     "to_customer",
     "to_customer_day",
     "to_daily_events",
+    "to_model_score",
+    "to_prediction",
     "to_sales",
     "to_segment",
     "to_top_customer",

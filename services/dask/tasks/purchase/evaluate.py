@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -60,22 +61,32 @@ def evaluate(compute: Compute, *, lake_url: str, files: Sequence[str], until: da
 
 def predictions(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, Floats]:
     """What each model, which learnt from `before`, gives to the rows of `after`."""
+    model, names = learn(before)
+    # the newest week knows each customer's whole history: an older one would count the same purchases again
+    newest = before.filter(pl.col("week") == before["week"].max())
+    baseline = bgnbd.fit(history(newest))
+    return {
+        "gradient boosting": np.asarray(model.predict_proba(matrix(after, names))[:, 1], dtype=np.float64),
+        "BG/NBD": baseline.buys(history(after), weeks=4),
+        "last behaviour": _last_behaviour(before, after),
+    }
+
+
+def learn(rows: pl.DataFrame) -> tuple[Any, list[str]]:
+    """Gradient boosting that learnt from these rows, and the names of its features in their order."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     model = HistGradientBoostingClassifier(
         max_iter=120, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=200, l2_regularization=10, random_state=0,
         early_stopping=False,  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
-    names = [name for name in before.columns if name not in _KEYS]
-    model.fit(_matrix(before, names), _bought(before))
-    # the newest week knows each customer's whole history: an older one would count the same purchases again
-    newest = before.filter(pl.col("week") == before["week"].max())
-    baseline = bgnbd.fit(history(newest))
-    return {
-        "gradient boosting": np.asarray(model.predict_proba(_matrix(after, names))[:, 1], dtype=np.float64),
-        "BG/NBD": baseline.buys(history(after), weeks=4),
-        "last behaviour": _last_behaviour(before, after),
-    }
+    names = names_of(rows)
+    return model.fit(matrix(rows, names), _bought(rows)), names
+
+
+def names_of(rows: pl.DataFrame) -> list[str]:
+    """The features among the columns of a panel."""
+    return [name for name in rows.columns if name not in _KEYS]
 
 
 def judge(after: pl.DataFrame, given: dict[str, Floats]) -> Evaluation:
@@ -120,5 +131,6 @@ def _bought(rows: pl.DataFrame) -> Bools:
     return rows["bought"].to_numpy().astype(np.bool_)
 
 
-def _matrix(rows: pl.DataFrame, names: Sequence[str]) -> Floats:
+def matrix(rows: pl.DataFrame, names: Sequence[str]) -> Floats:
+    """These features of the rows as numbers; what is not known is NaN."""
     return rows.select(pl.col(names).cast(pl.Float64)).to_numpy()

@@ -1,0 +1,55 @@
+"""What the current model predicts; the model itself is nowhere near this process."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field, TypeAdapter
+
+from leandata.serving import predictions_sql, to_prediction
+from serving.answers import Answers, Ask, Exact, Published
+
+router = APIRouter(prefix="/v1", tags=["predictions"])
+_MOST = 1000
+
+
+class PredictionFigures(BaseModel):
+    """How likely a customer is to order in the four weeks from the Monday `as_of` on, by this version of the model."""
+
+    customer_id: int = Field(examples=[7])
+    as_of: date
+    probability: Exact
+    model_version: str = Field(examples=["20261124t125446_jhivl3ma"])
+
+
+class Predictions(BaseModel):
+    """Customers, the likeliest first, and until which day the data goes (null before the first model)."""
+
+    data_until: date | None
+    predictions: list[PredictionFigures]
+
+
+_PREDICTIONS = TypeAdapter(Predictions)
+
+
+@router.get("/predictions", response_model=Predictions)
+async def get_predictions(
+    request: Request,
+    customer: Annotated[int | None, Query(description="Only this customer", ge=1, le=2**62)] = None,
+    limit: Annotated[int, Query(description="So many at most", ge=1, le=_MOST)] = 50,
+) -> Response:
+    """How likely customers are to order within four weeks, by the model that is current; the likeliest first."""
+
+    async def make(ask: Ask, published: Published) -> bytes:
+        rows = await ask(predictions_sql(), {"customer": customer, "limit": limit})
+        until = published.until("features.purchase_predictions")
+        found = {"data_until": until, "predictions": [asdict(to_prediction(row)) for row in rows]}
+        return _PREDICTIONS.dump_json(Predictions.model_validate(found))
+
+    answers: Answers = request.app.state.answers
+    asked = (customer, limit)
+    return await answers.give(request, datasets=["features.purchase_predictions"], asked=asked, make=make)

@@ -1,0 +1,96 @@
+"""Model: how good each version of the purchase model was, and how its probabilities held against what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from dashboards import parts
+from dashboards.page import Context, Kind, Page, Table
+from leandata import serving
+from leandata.serving import ModelScore
+
+_OWN = "gradient boosting"
+_MARKS = {"current": "good", "kept": "", "refused": "warned"}
+
+
+def view(context: Context) -> Sequence[Any]:
+    """The page: the current version, then all."""
+    found = context.read(serving.model_scores)
+    if not found:
+        return [parts.empty("No model was trained yet.", "The pipeline train_model trains the first one by itself.")]
+    current = [one for one in found if one.state == "current"] or [
+        one for one in found if one.version == found[0].version
+    ]
+    tiles = [
+        parts.Tile(id="model-version", label="Version", value=current[0].version),
+        parts.Tile(id="model-auc", label="AUC", value=_shown(current, _OWN, "auc")),
+        parts.Tile(id="model-loss", label="Log loss", value=_shown(current, _OWN, "log_loss")),
+        parts.Tile(id="model-lift", label="Lift of the likeliest tenth", value=lift(current)),
+    ]
+    note = (
+        "Judged on the last twelve weeks before the training, which the model had not seen; in brackets 95% intervals."
+    )
+    shown = parts.table(versions(context), name="versions-table", caption="Versions of the model", marks=_MARKS)
+    return [
+        parts.tiles(tiles),
+        parts.section("Predicted and observed, by tenths of the customers", chart(current)),
+        parts.section("Versions", shown, download=context.download("versions"), note=note),
+    ]
+
+
+def lift(found: Sequence[ModelScore]) -> str:
+    """How many times as often as all customers together those of the likeliest tenth ordered."""
+    observed = [one.value for one in found if one.metric.startswith("observed_")]
+    mean = sum(observed, Decimal(0)) / len(observed) if observed else Decimal(0)
+    return f"{observed[-1] / mean:.1f}" if mean else "-"
+
+
+def chart(found: Sequence[ModelScore]) -> Any:
+    """Bars of what happened in each tenth, the least likely first, and a line of what was predicted."""
+
+    def points(metric: str) -> list[float]:
+        return [float(one.value) for one in found if one.metric.startswith(metric)]
+
+    places = [f"{10 * number}%" for number in range(1, len(points("observed_")) + 1)]
+    traces = [
+        {"type": "bar", "name": "observed", "x": places, "y": points("observed_"), "marker": {"color": parts.BLUE}},
+        {
+            "type": "scatter",
+            "name": "predicted",
+            "x": places,
+            "y": points("predicted_"),
+            "line": {"color": parts.ORANGE},
+        },
+    ]
+    layout = {"yaxis": {"tickformat": ".0%"}}
+    return parts.chart("calibration-chart", traces, title="Predicted and observed shares", layout=layout)
+
+
+def versions(context: Context) -> Table:
+    """Every version with its figures and those of the baselines, the newest first."""
+    columns: tuple[tuple[str, Kind], ...] = (
+        ("Version", "text"), ("Trained on", "date"), ("State", "text"), ("AUC", "text"), ("AUC of BG/NBD", "text"),
+        ("Log loss", "text"), ("Log loss of BG/NBD", "text"), ("Gain", "text"),
+    )  # fmt: skip
+    found = context.read(serving.model_scores)
+    names = list(dict.fromkeys(one.version for one in found))
+    return Table(columns=columns, rows=[_row([one for one in found if one.version == name]) for name in names])
+
+
+def _row(found: Sequence[ModelScore]) -> tuple[Any, ...]:
+    first = found[0]
+    figures = ((_OWN, "auc"), ("BG/NBD", "auc"), (_OWN, "log_loss"), ("BG/NBD", "log_loss"), (_OWN, "gain"))
+    return (first.version, first.trained_on, first.state, *(_shown(found, *one) for one in figures))
+
+
+def _shown(found: Sequence[ModelScore], learner: str, metric: str) -> str:
+    one = next((one for one in found if (one.learner, one.metric) == (learner, metric)), None)
+    if one is None:
+        return "-"
+    interval = "" if one.low is None else f" [{one.low:.5f}, {one.high:.5f}]"
+    return f"{one.value:.5f}{interval}"
+
+
+page = Page(path="/model", title="Model", order=40, view=view, tables={"versions": versions})

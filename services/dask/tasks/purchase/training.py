@@ -1,0 +1,90 @@
+"""Train the purchase model and predict with it: what the pipeline calls by name on a worker."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from leandata.clock import Week
+from leandata.compute import Compute, fingerprint, installed
+from leandata.datasets import dataset
+from leandata.errors import ComputeError
+from leandata.tables import schema
+from tasks.purchase import evaluate, panel
+
+_PREDICTIONS = "features.purchase_predictions"
+# What a file of a model may hold beside numbers and texts: nothing else is made when it is read.
+_TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
+
+
+def train(compute: Compute, *, lake_url: str, files: Sequence[str], until: date) -> dict[str, Any]:
+    """A model that learnt from everything until `until`, and its card: how good the same recipe was on the last weeks.
+
+    `model` is its file (skops), `better` whether it beat the best baseline beyond noise. Raises ComputeError where
+    there is too little to learn from.
+    """
+    import skops.io
+
+    judged = evaluate.evaluate(compute, lake_url=lake_url, files=files, until=until)
+    learnt, later = evaluate.weeks(until)
+    rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[*learnt, *later])
+    model, names = evaluate.learn(rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it looks into every module that is loaded, old ones too
+        data = skops.io.dumps(model)
+    return {
+        "model": data,
+        "better": judged.better,
+        "card": card(judged, names=names, rows=rows.height, until=until),
+    }
+
+
+def card(judged: evaluate.Evaluation, *, names: Sequence[str], rows: int, until: date) -> dict[str, Any]:
+    """What is to be known of a model before it is used, as plain values."""
+    return {
+        "question": "Does a customer order within four weeks?",
+        "learner": "HistGradientBoostingClassifier (scikit-learn)",
+        "features": list(names),
+        "learnt_until": until.isoformat(),
+        "rows": rows,
+        "customers_judged": judged.customers,
+        "judged_on": f"the last {evaluate.JUDGED} windows of four weeks, none of which it had seen",
+        "auc": judged.auc,
+        "log_loss": {name: [one.value, one.low, one.high] for name, one in judged.log_loss.items()},
+        "best_baseline": judged.best_baseline,
+        "gain": [judged.gain.value, judged.gain.low, judged.gain.high],
+        "calibration": [[one.customers, one.predicted, one.observed] for one in judged.calibration],
+        "packages": fingerprint(installed()),
+        "limits": "It knows orders only. Where trade slows down, its probabilities are too high at first.",
+    }
+
+
+def predict(
+    compute: Compute, *, lake_url: str, files: Sequence[str], until: date, model: bytes, version: str
+) -> pa.Table:
+    """The probability of each customer with an order to order in the four weeks after `until`, typed by the contract.
+
+    Raises ComputeError for a file that is no model of ours or holds more than a model.
+    """
+    import skops.io
+
+    week = Week.of(until + timedelta(days=1))
+    rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[week])
+    try:
+        learnt: Any = skops.io.loads(model, trusted=list(_TRUSTED))
+        probability = learnt.predict_proba(evaluate.matrix(rows, evaluate.names_of(rows)))[:, 1]
+    except (TypeError, ValueError, OSError, AttributeError) as error:
+        hint = "Promote another version: make model LIST=yes"
+        raise ComputeError(f"the model {version} cannot be used: {error}", hint=hint) from error
+    values = zip(rows["customer_id"].to_list(), np.round(probability, 6).tolist(), strict=True)
+    found: list[Mapping[str, Any]] = [
+        {"customer_id": who, "as_of": week.start, "probability": Decimal(f"{one:.6f}"), "model_version": version}
+        for who, one in sorted(values)
+    ]
+    return pa.Table.from_pylist([dict(one) for one in found], schema=schema(dataset(_PREDICTIONS)))
