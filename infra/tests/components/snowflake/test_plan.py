@@ -27,7 +27,7 @@ from infra.components.warehouse import LAYOUT, DatabaseLayout
 from leandata.datasets import CATALOG, Dataset
 from leandata.errors import SettingsError
 
-SCHEMAS = sorted({one.warehouse_table.rpartition(".")[0] for one in CATALOG.values()})
+SCHEMAS = sorted({one.warehouse_table.rpartition(".")[0] for one in CATALOG.values() if one.layer != "MODELS"})
 
 
 def manifest(name: str, *, reads: list[str], writes: list[str], lake: list[str] | None = None) -> ServiceManifest:

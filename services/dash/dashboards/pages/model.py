@@ -19,7 +19,7 @@ def view(context: Context) -> Sequence[Any]:
     """The page: the current version, then all."""
     found = context.read(serving.model_scores)
     if not found:
-        return [parts.empty("No model was trained yet.", "The pipeline train_model trains the first one by itself.")]
+        return [parts.empty("No model is published yet.", "The pipeline train_model trains the first one by itself.")]
     current = [one for one in found if one.state == "current"] or [
         one for one in found if one.version == found[0].version
     ]
