@@ -25,8 +25,8 @@ FOUND = [
     score("auc", "0.9", version="v3", state="refused"),
     score("auc", "0.8475"),
     score("log_loss", "0.17176"),
-    *(score(f"observed_{number:02}", value) for number, value in enumerate(("0.01", "0.02", "0.09"), start=1)),
-    *(score(f"predicted_{number:02}", value) for number, value in enumerate(("0.02", "0.03", "0.10"), start=1)),
+    *(score(f"observed_{number:02}", value) for number, value in enumerate(("0.09", "0.02", "0.01"), start=1)),
+    *(score(f"predicted_{number:02}", value) for number, value in enumerate(("0.10", "0.03", "0.02"), start=1)),
     score("auc", "0.8418", learner="BG/NBD"),
 ]
 
@@ -39,6 +39,7 @@ def test_the_current_version_is_shown_not_the_newest() -> None:
     text = page_text(client(world()), "/model")
     assert "0.84750" in text
     assert "0.17176 [0.10000, 0.20000]" in text
+    assert "\n0.17176\n" in text, "a tile has the figure alone"
 
 
 def test_lift_is_how_often_the_likeliest_tenth_ordered_against_all() -> None:
@@ -57,5 +58,5 @@ def test_every_version_is_listed_with_its_state_and_the_baseline() -> None:
 
 def test_the_chart_has_what_happened_and_what_was_predicted() -> None:
     drawn = str(page.chart([one for one in FOUND if one.version == "v2"]))
-    assert "[0.01, 0.02, 0.09]" in drawn
-    assert "[0.02, 0.03, 0.1]" in drawn
+    assert "[0.09, 0.02, 0.01]" in drawn
+    assert "[0.1, 0.03, 0.02]" in drawn

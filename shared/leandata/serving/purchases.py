@@ -27,7 +27,7 @@ class ModelScore:
     """A figure of a version on weeks that it had not seen, with its 95% interval where there is one.
 
     `metric` is auc, log_loss (nats), gain (nats saved against the best baseline), or predicted_NN and observed_NN: the
-    mean probability of a tenth of the customers, the least likely first, and the share of it that ordered.
+    mean probability of a tenth of the customers, the likeliest first, and the share of it that ordered.
     """
 
     version: str

@@ -26,7 +26,7 @@ def view(context: Context) -> Sequence[Any]:
     tiles = [
         parts.Tile(id="model-version", label="Version", value=current[0].version),
         parts.Tile(id="model-auc", label="AUC", value=_shown(current, _OWN, "auc")),
-        parts.Tile(id="model-loss", label="Log loss", value=_shown(current, _OWN, "log_loss")),
+        parts.Tile(id="model-loss", label="Log loss", value=_shown(current, _OWN, "log_loss").partition(" ")[0]),
         parts.Tile(id="model-lift", label="Lift of the likeliest tenth", value=lift(current)),
     ]
     note = (
@@ -44,11 +44,11 @@ def lift(found: Sequence[ModelScore]) -> str:
     """How many times as often as all customers together those of the likeliest tenth ordered."""
     observed = [one.value for one in found if one.metric.startswith("observed_")]
     mean = sum(observed, Decimal(0)) / len(observed) if observed else Decimal(0)
-    return f"{observed[-1] / mean:.1f}" if mean else "-"
+    return f"{observed[0] / mean:.1f}" if mean else "-"
 
 
 def chart(found: Sequence[ModelScore]) -> Any:
-    """Bars of what happened in each tenth, the least likely first, and a line of what was predicted."""
+    """Bars of what happened in each tenth, the likeliest first, and a line of what was predicted."""
 
     def points(metric: str) -> list[float]:
         return [float(one.value) for one in found if one.metric.startswith(metric)]
@@ -64,7 +64,7 @@ def chart(found: Sequence[ModelScore]) -> Any:
             "line": {"color": parts.ORANGE},
         },
     ]
-    layout = {"yaxis": {"tickformat": ".0%"}}
+    layout = {"xaxis": {"type": "category"}, "yaxis": {"tickformat": ".0%"}}
     return parts.chart("calibration-chart", traces, title="Predicted and observed shares", layout=layout)
 
 
