@@ -28,7 +28,7 @@ ORDERS = dataset("shop.orders")
 MONDAY = date(2026, 11, 16)
 EXAMPLES: dict[str, Any] = {
     "date": MONDAY, "integer": 7, "bigint": 7, "text": "ü, \"quoted\"\n", "boolean": True,
-    "decimal(12,2)": Decimal("0.01"), "decimal(14,2)": Decimal("-0.01"),
+    "decimal(9,6)": Decimal("0.000001"), "decimal(12,2)": Decimal("0.01"), "decimal(14,2)": Decimal("-0.01"),
 }  # fmt: skip
 
 

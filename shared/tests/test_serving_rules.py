@@ -34,7 +34,7 @@ WEEKLY, DAILY = dataset("sales.weekly_sales"), dataset("sales.daily_sales")
 MONDAY = date(2026, 11, 16)
 EXAMPLES: dict[str, Any] = {
     "date": MONDAY, "integer": 7, "bigint": 7, "text": "ü\t\\N\n\"x\"", "boolean": True,
-    "decimal(12,2)": Decimal("0.01"), "decimal(14,2)": Decimal("-999999999999.99"),
+    "decimal(9,6)": Decimal("0.000001"), "decimal(12,2)": Decimal("0.01"), "decimal(14,2)": Decimal("-999999999999.99"),
 }  # fmt: skip
 
 
