@@ -36,7 +36,7 @@ def train(compute: Compute, *, lake_url: str, files: Sequence[str], until: date)
     rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[*learnt, *later])
     model, names = evaluate.learn(rows)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it looks into every module that is loaded, old ones too
+        warnings.simplefilter("ignore")  # it looks into every module that is loaded, old ones too
         data = skops.io.dumps(model)
     return {
         "model": data,
@@ -77,7 +77,9 @@ def predict(
     week = Week.of(until + timedelta(days=1))
     rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[week])
     try:
-        learnt: Any = skops.io.loads(model, trusted=list(_TRUSTED))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as above
+            learnt: Any = skops.io.loads(model, trusted=list(_TRUSTED))
         probability = learnt.predict_proba(evaluate.matrix(rows, evaluate.names_of(rows)))[:, 1]
     except (TypeError, ValueError, OSError, AttributeError) as error:
         hint = "Promote another version: make model LIST=yes"
