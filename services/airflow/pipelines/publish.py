@@ -14,7 +14,7 @@ from leandata.datasets import dataset
 from leandata.lake import Lake
 from leandata.settings import Settings
 from leandata.warehouse import Warehouse
-from pipelines.transform import collected_until
+from pipelines.transform import collected_until, order_files
 
 MARTS = (
     "sales.cohorts",
@@ -54,8 +54,7 @@ def version_name(run_id: str) -> str:
 def features(settings: Settings, *, run: str, version: str) -> int:
     """Compute customer features on Dask from the lake, load them as a mart, and publish them; the rows."""
     contract, as_of = dataset(_FEATURES), collected_until(settings)
-    raw = Lake(settings.lake.raw)
-    files = [file for manifest in raw.latest(dataset("shop.orders")).values() for file in manifest.files]
+    files = order_files(settings)
     with compute.connect(settings.dask) as cluster:
         table: pa.Table = cluster.call(_TASK, lake_url=settings.lake.raw, files=files, as_of=as_of)
     return load_features(settings, table, contract_name=contract.name, as_of=as_of, run=run, version=version)

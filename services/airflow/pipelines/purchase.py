@@ -12,12 +12,11 @@ import pyarrow as pa
 from leandata import compute, serving
 from leandata.database import connect
 from leandata.datasets import dataset
-from leandata.lake import Lake
 from leandata.models import Registry, Version
 from leandata.settings import Settings
 from leandata.tables import schema
 from pipelines.publish import load_features
-from pipelines.transform import collected_until
+from pipelines.transform import collected_until, order_files
 
 MODEL = "models.purchase"
 _PREDICTIONS, _SCORES = "features.purchase_predictions", "features.purchase_scores"
@@ -92,9 +91,7 @@ def scores(version: Version) -> list[dict[str, Any]]:
 
 
 def _asked(settings: Settings) -> dict[str, Any]:
-    raw = Lake(settings.lake.raw)
-    files = [file for manifest in raw.latest(dataset("shop.orders")).values() for file in manifest.files]
-    return {"lake_url": settings.lake.raw, "files": files}
+    return {"lake_url": settings.lake.raw, "files": order_files(settings)}
 
 
 def _done(settings: Settings, current: Version, until: date) -> bool:

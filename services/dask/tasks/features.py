@@ -44,10 +44,8 @@ def days_of(files: Sequence[str], *, lake_url: str, as_of: date) -> pl.DataFrame
     """Cents that each customer spent on each day with an order: customer_id, ordered_on, cents."""
     if not files:
         return pl.DataFrame(schema={"customer_id": pl.Int64, "ordered_on": pl.Date, "cents": pl.Int64})
-    lake = LakeAddress.parse(lake_url)
-    options = {**lake.options, "allow_http": "true"} if lake.plain_http else lake.options
     return (
-        pl.scan_parquet([place(lake.place, file) for file in files], storage_options=options or None)
+        orders_in(files, lake_url=lake_url)
         .filter(pl.col("ordered_on") <= as_of)
         .select("customer_id", "ordered_on", cents=(pl.col("amount_usd") * 100).cast(pl.Int64))
         .group_by("customer_id", "ordered_on")
@@ -104,6 +102,13 @@ def _typed(rows: Sequence[dict[str, Any]], *, as_of: date) -> pa.Table:
     contract = dataset("features.customer_features")
     names = [column.name for column in contract.columns]
     return pa.Table.from_pylist([{name: row(found)[name] for name in names} for found in rows], schema=schema(contract))
+
+
+def orders_in(files: Sequence[str], *, lake_url: str) -> pl.LazyFrame:
+    """The rows of these files of the lake, at least one, not read yet."""
+    lake = LakeAddress.parse(lake_url)
+    options = {**lake.options, "allow_http": "true"} if lake.plain_http else lake.options
+    return pl.scan_parquet([place(lake.place, file) for file in files], storage_options=options or None)
 
 
 def place(lake: str, file: str) -> str:

@@ -51,8 +51,18 @@ def weeks(until: date) -> tuple[list[Week], list[Week]]:
 
 def evaluate(compute: Compute, *, lake_url: str, files: Sequence[str], until: date) -> Evaluation:
     """Learn and judge. Raises ComputeError where there is too little, or where all customers did the same."""
+    return assess(known(compute, lake_url=lake_url, files=files, until=until), until=until)
+
+
+def known(compute: Compute, *, lake_url: str, files: Sequence[str], until: date) -> pl.DataFrame:
+    """The panel of all weeks to learn from and to judge."""
     learnt, judged = weeks(until)
-    rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[*learnt, *judged])
+    return panel.build(compute, lake_url=lake_url, files=files, weeks=[*learnt, *judged])
+
+
+def assess(rows: pl.DataFrame, *, until: date) -> Evaluation:
+    """Learn and judge on the panel of `known`. Raises ComputeError as `evaluate` does."""
+    _, judged = weeks(until)
     before, after = rows.filter(pl.col("week") < judged[0].start), rows.filter(pl.col("week") >= judged[0].start)
     for part, what in ((before, "learnt from"), (after, "judged")):
         _refuse(part, what)

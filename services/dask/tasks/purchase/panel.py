@@ -14,8 +14,7 @@ import polars as pl
 
 from leandata.clock import Week
 from leandata.compute import Compute
-from leandata.settings import LakeAddress
-from tasks.features import place
+from tasks.features import orders_in
 
 HORIZON = timedelta(days=28)
 WINDOWS = (7, 28, 91, 182)
@@ -110,10 +109,8 @@ def days_of(files: Sequence[str], *, lake_url: str, share: int = 0, shares: int 
     """What each customer of this share ordered on a day: customer_id, ordered_on, orders, cents."""
     if not files:
         return pl.DataFrame(schema=_SCHEMA)
-    lake = LakeAddress.parse(lake_url)
-    options = {**lake.options, "allow_http": "true"} if lake.plain_http else lake.options
     return (
-        pl.scan_parquet([place(lake.place, file) for file in files], storage_options=options or None)
+        orders_in(files, lake_url=lake_url)
         .filter(pl.col("customer_id") % shares == share)
         .group_by("customer_id", "ordered_on")
         .agg(orders=pl.len().cast(pl.Int64), cents=(pl.col("amount_usd") * 100).cast(pl.Int64).sum())

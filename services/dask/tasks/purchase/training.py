@@ -31,9 +31,8 @@ def train(compute: Compute, *, lake_url: str, files: Sequence[str], until: date)
     """
     import skops.io
 
-    judged = evaluate.evaluate(compute, lake_url=lake_url, files=files, until=until)
-    learnt, later = evaluate.weeks(until)
-    rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[*learnt, *later])
+    rows = evaluate.known(compute, lake_url=lake_url, files=files, until=until)
+    judged = evaluate.assess(rows, until=until)
     model, names = evaluate.learn(rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks into every module that is loaded, old ones too
