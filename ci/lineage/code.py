@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from ci.affected.tree import closure
 from leandata.errors import LeandataError
 
 _PLACES = ("shared/leandata", "services/*/*")
@@ -48,14 +49,10 @@ class Code:
 
     def reached(self, starts: set[str]) -> set[str]:
         """Every function that these refer to, through others too."""
-        found: set[str] = set()
-        waiting = sorted(starts)
-        while waiting:
-            name = self.real(waiting.pop())
-            if name not in found and name in self.functions:
-                found.add(name)
-                waiting += sorted(self.functions[name].refers)
-        return found
+        return set(closure(self._known(starts), lambda name: self._known(self.functions[name].refers)))
+
+    def _known(self, names: set[str]) -> set[str]:
+        return {self.real(name) for name in names} & self.functions.keys()
 
 
 def code(root: Path) -> Code:
@@ -119,10 +116,9 @@ def _functions(tree: ast.Module, *, module: str, path: str, names: Mapping[str, 
 
 
 def _read(node: ast.AST, into: Function, *, names: Mapping[str, str], constants: Mapping[str, set[str]]) -> None:
+    into.texts |= _texts(node)
     for one in ast.walk(node):
-        if isinstance(one, ast.Constant) and isinstance(one.value, str):
-            into.texts.add(one.value)
-        elif isinstance(one, ast.Name):
+        if isinstance(one, ast.Name):
             into.texts |= constants.get(one.id, set())
             if one.id in names:
                 into.refers.add(names[one.id])
@@ -141,16 +137,19 @@ def _dotted(node: ast.expr) -> str:
 
 
 def _constants(tree: ast.Module) -> dict[str, set[str]]:
-    """The texts of each name that a module gives a value once."""
-    return {
-        target.id: {
-            one.value for one in ast.walk(node.value) if isinstance(one, ast.Constant) and isinstance(one.value, str)
-        }
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    """The texts of each name that a module gives a value once, be it one of several in a line."""
+    found: dict[str, set[str]] = {}
+    for node in (one for one in tree.body if isinstance(one, ast.Assign)):
+        for target in node.targets:
+            pairs = [(target, node.value)]
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                pairs = list(zip(target.elts, node.value.elts, strict=False))
+            found |= {name.id: _texts(value) for name, value in pairs if isinstance(name, ast.Name)}
+    return found
+
+
+def _texts(node: ast.AST) -> set[str]:
+    return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
 
 
 def _prefixes(tree: ast.Module) -> dict[str, str]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +11,11 @@ from typing import Any
 
 from leandata.errors import LeandataError
 from leandata.settings import WarehouseAddress
-from pipelines.transform import profile
+from pipelines.transform import dbt
 
 PROJECT = Path("services", "airflow", "pipelines", "dbt")
 _NOWHERE = WarehouseAddress.parse("snowflake://nobody@nowhere?host=127.0.0.1&port=9&protocol=http")
+_COMPILE = ("compile", "--no-populate-cache", "--no-introspect", "--no-partial-parse")
 _DAY = "2026-01-01"  # days are data, not lineage: any stands for `until`
 
 
@@ -43,15 +41,7 @@ def compiled(root: Path) -> Compiled:
     """Compile the models of the checkout at `root`. Raises LeandataError with dbt's own words when they cannot be."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "profiles.yml").write_text(json.dumps(profile(_NOWHERE)), encoding="utf-8")
-        result = subprocess.run(
-            _command(root, folder),
-            cwd=folder,
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        result = dbt(*_COMPILE, address=_NOWHERE, folder=folder, until=_DAY, project=root.resolve() / PROJECT)
         manifest = folder / "target" / "manifest.json"
         if result.returncode != 0 or not manifest.exists():
             said = [
@@ -86,16 +76,6 @@ def read(manifest: Mapping[str, Any]) -> Compiled:
         models={table: models[table] for table in _ordered(models)},
         checks={table: tuple(sorted(said)) for table, said in sorted(checks.items())},
     )
-
-
-def _command(root: Path, folder: Path) -> list[str]:
-    return [
-        *(sys.executable, "-c", "import sys; from dbt.cli.main import cli; sys.argv[0] = 'dbt'; cli()"),
-        *("--no-version-check", "--no-send-anonymous-usage-stats", "--no-use-colors", "--no-populate-cache", "compile"),
-        *("--no-introspect", "--no-partial-parse", "--project-dir", str(root.resolve() / PROJECT)),
-        *("--profiles-dir", str(folder), "--target-path", str(folder / "target"), "--log-path", str(folder)),
-        *("--vars", json.dumps({"until": _DAY})),
-    ]
 
 
 def _is_table(found: Mapping[str, Any]) -> bool:

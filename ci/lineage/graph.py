@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import inspect
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +56,25 @@ class Lineage:
 
     def before(self, node: str) -> list[str]:
         """What it is made from directly, sorted."""
-        return sorted(source for source, made in self.edges if made == node)
+        return list(_neighbours(self.edges)[0].get(node, ()))
 
     def after(self, node: str) -> list[str]:
         """What is made from it directly, sorted."""
-        return sorted(made for source, made in self.edges if source == node)
+        return list(_neighbours(self.edges)[1].get(node, ()))
+
+
+@functools.cache
+def _neighbours(edges: frozenset[Edge]) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """What comes right before each node, and right after it."""
+    before: dict[str, list[str]] = {}
+    after: dict[str, list[str]] = {}
+    for source, made in sorted(edges):
+        before.setdefault(made, []).append(source)
+        after.setdefault(source, []).append(made)
+    return (
+        {node: tuple(found) for node, found in before.items()},
+        {node: tuple(found) for node, found in after.items()},
+    )
 
 
 def lineage(root: Path) -> Lineage:
@@ -120,8 +135,12 @@ def _by_code(read: Code, found: Compiled) -> set[Edge]:
     for one in CATALOG.values():
         if one.layer not in ("MARTS", "MODELS") or one.warehouse_table in found.models:
             continue
-        makers = [each for each in read.functions.values() if one.name in each.texts and each.module != _CONTRACTS]
-        texts = {text for each in makers for text in _texts_of_module(read, each.module)}
+        makers = {
+            name: each
+            for name, each in read.functions.items()
+            if one.name in each.texts and each.module != _CONTRACTS and not each.route
+        }
+        texts = {text for each in makers.values() for text in _texts_of_module(read, each.module)}
         beside = _inputs(read, makers, found, but={one.name, _QUARANTINE})
         made |= {
             (f"{CATALOG[name].warehouse_table}.{source.upper()}", f"{one.warehouse_table}.{column.name.upper()}")
@@ -138,12 +157,14 @@ def _named(of: Dataset, texts: Collection[str]) -> list[str]:
     return [name for name in names if name in texts] or names
 
 
-def _inputs(read: Code, makers: Sequence[Function], found: Compiled, *, but: set[str]) -> set[str]:
-    """The datasets that are named beside the one that is made: in the same functions, else in the same modules."""
+def _inputs(read: Code, makers: Mapping[str, Function], found: Compiled, *, but: set[str]) -> set[str]:
+    """The datasets that are named by what makes the one in question: by functions and those they call, else beside them
+    in the same modules."""
     inputs = {one.name for one in CATALOG.values() if one.layer != "MARTS" or one.warehouse_table in found.models}
     inputs -= but
-    near = {text for each in makers if not each.whole for text in each.texts} & inputs
-    modules = {each.module for each in makers}
+    called = read.reached({name for name, each in makers.items() if not each.whole})
+    near = {text for name in called for text in read.functions[name].texts} & inputs
+    modules = {each.module for each in makers.values()}
     return near or {text for module in modules for text in _texts_of_module(read, module)} & inputs
 
 

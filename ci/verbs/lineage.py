@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from ci.affected.tree import closure
 from ci.cli import Options, emit
 from ci.lineage.graph import Lineage, lineage, tables_of
 from infra.environment import ROOT
@@ -55,14 +56,7 @@ def told(found: Lineage, node: str) -> str:
 
 def reached(node: str, step: Callable[[str], list[str]]) -> set[str]:
     """Every node on the way in one direction."""
-    found: set[str] = set()
-    waiting = step(node)
-    while waiting:
-        one = waiting.pop()
-        if one not in found:
-            found.add(one)
-            waiting += step(one)
-    return found
+    return set(closure(step(node), step))
 
 
 def _tree(node: str, step: Callable[[str], list[str]]) -> Iterator[str]:

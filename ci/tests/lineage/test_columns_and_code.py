@@ -157,9 +157,10 @@ def tree(tmp_path: Path) -> Path:
         "services/api/serving/__init__.py": "",
         "services/api/serving/app.py": (
             "from fastapi import APIRouter\nfrom leandata import serving as read\nrouter = APIRouter(prefix='/v1')\n"
-            "NAMES = ('a', 'b')\n"
+            "NAMES = ('a', 'b')\nONE, TWO = 'one', 'two'\n"
             "@router.get('/weekly')\nasync def weekly_route(): return _helper()\n"
             "def _helper(): return read.weekly(), NAMES\n"
+            "def _second(): return TWO\n"
         ),
         "services/api/tests/test_app.py": "def test_nothing(): pass\n",
     }
@@ -181,6 +182,7 @@ def test_a_constant_s_texts_belong_to_whoever_names_it(tree: Path) -> None:
     assert {"a", "b"} <= functions["serving.app._helper"].texts
     assert "a" not in functions["serving.app.weekly_route"].texts
     assert functions["serving.app.<module>"].whole
+    assert functions["serving.app._second"].texts == {"two"}, "several constants of one line are several"
 
 
 def test_tests_are_no_code_of_a_service(tree: Path) -> None:

@@ -34,19 +34,8 @@ def build(settings: Settings, *, folder: Path) -> dict[str, int]:
     """
     with Warehouse.connect(settings.warehouse) as warehouse:
         warehouse.ensure(dataset("shop.events"))  # there may be none yet, and models read them
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "profiles.yml").write_text(json.dumps(profile(settings.warehouse)), encoding="utf-8")
-    variables = json.dumps({"until": collected_until(settings).isoformat()})
-    command = [
-        *(sys.executable, "-c", _DBT),
-        *("--no-version-check", "--no-send-anonymous-usage-stats", "--no-use-colors", "build"),
-        *("--project-dir", str(PROJECT), "--profiles-dir", str(folder), "--target-path", str(folder / "target")),
-        *("--log-path", str(folder), "--vars", variables),
-    ]
-    environ = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    result = subprocess.run(
-        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
-    )
+    until = collected_until(settings).isoformat()
+    result = dbt("build", address=settings.warehouse, folder=folder, until=until)
     results = folder / "target" / "run_results.json"
     problem = first_problem(json.loads(results.read_text(encoding="utf-8"))) if results.exists() else ""
     if result.returncode != 0 or problem:
@@ -55,12 +44,36 @@ def build(settings: Settings, *, folder: Path) -> dict[str, int]:
     return counts(json.loads(results.read_text(encoding="utf-8")))
 
 
+def dbt(
+    *arguments: str, address: WarehouseAddress, folder: Path, until: str, project: Path = PROJECT
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of dbt for the warehouse at `address` and data until a day; its own files go to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "profiles.yml").write_text(json.dumps(profile(address)), encoding="utf-8")
+    command = [
+        *(sys.executable, "-c", _DBT),
+        *("--no-version-check", "--no-send-anonymous-usage-stats", "--no-use-colors", *arguments),
+        *("--project-dir", str(project), "--profiles-dir", str(folder), "--target-path", str(folder / "target")),
+        *("--log-path", str(folder), "--vars", json.dumps({"until": until})),
+    ]
+    environ = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    return subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+    )
+
+
 def collected_until(settings: Settings) -> date:
     """The last day of orders that the lake holds, be it empty. Raises LakeError when it holds none."""
     known = [day for day in Lake(settings.lake.raw).latest(dataset("shop.orders")) if day]
     if not known:
         raise LakeError("no orders were collected yet", where=settings.lake.raw, hint="Run collect_shop first")
     return max(known)
+
+
+def order_files(settings: Settings) -> list[str]:
+    """The lake's newest files of orders, of all days."""
+    latest = Lake(settings.lake.raw).latest(dataset("shop.orders"))
+    return [file for manifest in latest.values() for file in manifest.files]
 
 
 def profile(address: WarehouseAddress) -> dict[str, Any]:
