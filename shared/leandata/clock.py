@@ -60,6 +60,12 @@ def last_complete_week(today: date) -> Week:
     return Week.of(today).before()
 
 
+def months_later(month: date, months: int) -> date:
+    """The first day of the month that lies so many months after that of `month`."""
+    years, at = divmod(month.month - 1 + months, 12)
+    return date(month.year + years, at + 1, 1)
+
+
 def days(start: date, end: date) -> list[date]:
     """Every day from `start` to `end`, both included; empty when `end` is earlier."""
     return [start + timedelta(days=offset) for offset in range((end - start).days + 1)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leandata.clock import Week, days, last_complete_week
+from leandata.clock import Week, days, last_complete_week, months_later
 from leandata.errors import SettingsError
 
 DAYS = st.dates(min_value=date(1990, 1, 1), max_value=date(2090, 1, 1))
@@ -51,3 +51,17 @@ def test_what_is_no_week_is_refused(text: str) -> None:
 def test_days_include_both_ends_and_are_none_when_turned_around() -> None:
     assert days(date(2026, 2, 27), date(2026, 3, 1)) == [date(2026, 2, 27), date(2026, 2, 28), date(2026, 3, 1)]
     assert days(date(2026, 3, 2), date(2026, 3, 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("month", "months", "expected"),
+    [
+        (date(2026, 1, 1), 0, date(2026, 1, 1)),
+        (date(2026, 1, 31), 1, date(2026, 2, 1)),
+        (date(2025, 12, 1), 1, date(2026, 1, 1)),
+        (date(2025, 11, 15), 14, date(2027, 1, 1)),
+        (date(2024, 2, 29), 12, date(2025, 2, 1)),
+    ],
+)
+def test_months_are_counted_over_the_end_of_a_year(month: date, months: int, expected: date) -> None:
+    assert months_later(month, months) == expected

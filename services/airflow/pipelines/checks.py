@@ -17,12 +17,11 @@ from leandata.errors import WarehouseError
 from leandata.serving import Check, Freshness, Sales, Status
 from leandata.settings import Settings
 from leandata.warehouse import Warehouse
-from pipelines.report.unusual import Series, score
+from pipelines.report.unusual import LIMIT, Series, score
 
 _SOURCE = "shop.orders"
 _DAILY = "sales.daily_sales"
 _USUAL_WEEKS = 12
-_LIMIT = Decimal("3.5")
 # Where a mart holds the money and the orders of all sales.
 _SUMS = {
     "sales.cohorts": ("revenue", "orders"),
@@ -86,7 +85,7 @@ def volume(sales: Sequence[Sales], *, day: date) -> Finding:
     said = f"{count:,.0f} orders on {day:%A}, {day}"
     if found is None:
         return "waiting", f"{said}; too little is known of {day:%A}s to judge"
-    return ("ok" if abs(found) <= _LIMIT else "failed"), f"{said}; modified z-score {found:+.1f}, limit 3.5"
+    return ("ok" if abs(found) <= LIMIT else "failed"), f"{said}; modified z-score {found:+.1f}, limit {LIMIT}"
 
 
 def totals(layers: Mapping[str, Total]) -> Finding:

@@ -22,6 +22,7 @@ from leandata.tables import Validation, rows_as_json, schema, validate
 from leandata.warehouse import Warehouse
 
 STAGE = "RAW.LAKE.FILES"
+COLLECTED = ("quarantine.rows", "shop.customers", "shop.orders")
 _WINDOW_DAYS = 7
 _LOADS = 3
 _MOST_TASKS = 3
@@ -105,9 +106,6 @@ def collect_customers(settings: Settings, *, run: str) -> int:
     table = pa.table({"customer_id": [row[0] for row in rows], "created_on": [row[1] for row in rows]})
     found = validate(customers, table.cast(schema(customers)) if rows else schema(customers).empty_table())
     return Lake(settings.lake.raw).publish(customers, {None: found.good}, run=run)[0].rows
-
-
-COLLECTED = ("quarantine.rows", "shop.customers", "shop.orders")
 
 
 def load(settings: Settings, names: Sequence[str] = COLLECTED) -> dict[str, int]:

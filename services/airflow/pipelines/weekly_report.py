@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from leandata import reports, serving
-from leandata.clock import Week, last_complete_week
+from leandata.clock import Week, last_complete_week, months_later
 from leandata.database import connect
 from leandata.errors import DatabaseError, LeandataError
 from leandata.mail import Message, send
@@ -26,7 +24,7 @@ def report_of(settings: Settings, week: Week) -> Report:
             raise DatabaseError(f"the week {week.label} is not published whole yet (published: {until})")
         weeks = serving.weekly_sales(connection, until=week.start)
         top = serving.top_customers(connection, since=week.start, until=week.end, limit=shown.customers)
-        cohorts = [one for one in serving.cohorts(connection) if _months_after(one.cohort, one.month) <= week.end]
+        cohorts = [one for one in serving.cohorts(connection) if months_later(one.cohort, one.month) <= week.end]
     more = [
         Origin(dataset=name, version=known[name].version, rows=rows, query=query)
         for name, rows, query in (
@@ -65,16 +63,17 @@ def mail_report(settings: Settings) -> str:
             report = report_of(settings, week)
         except DatabaseError as error:
             return f"not sent: {error.what}"
-        if before is not None and before in ("", digest(report)):
+        now = digest(report)
+        if before is not None and before in ("", now):
             return f"the report of {week.label} was sent before"
-        if not reports.claim(ledger, week.start, digest=digest(report)):
+        if not reports.claim(ledger, week.start, digest=now):
             return f"the report of {week.label} is being sent by another run"
         try:
             message_id = send(settings.mail, message(report, settings, update=before is not None))
         except LeandataError:
             reports.release(ledger, week.start)
             raise
-        reports.confirm(ledger, week.start, message_id=message_id, digest=digest(report))
+        reports.confirm(ledger, week.start, message_id=message_id, digest=now)
     what = "was sent" if before is None else "was sent again, corrected,"
     return f"the report of {week.label} {what} to {', '.join(settings.report_recipients)}"
 
@@ -89,9 +88,3 @@ def message(report: Report, settings: Settings, *, update: bool = False) -> Mess
         html=html(report, link=link, update=update),
         images=images(report),
     )
-
-
-def _months_after(cohort: date, months: int) -> date:
-    """The first day of the month that lies so many months after a cohort's."""
-    years, month = divmod(cohort.month - 1 + months, 12)
-    return date(cohort.year + years, month + 1, 1)

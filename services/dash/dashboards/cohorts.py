@@ -12,6 +12,7 @@ from dash import html
 from dashboards import parts
 from dashboards.formats import shown
 from dashboards.page import Kind, Table
+from leandata.clock import months_later
 from leandata.serving import CohortMonth
 
 _COLOURS = (parts.BLUE, parts.ORANGE, "#3f9b6b", "#a764b5", "#c2504a", "#7c8a2e", "#4fa7b8")
@@ -64,7 +65,7 @@ def by_month(found: Sequence[CohortMonth]) -> dict[date, dict[date, Decimal]]:
     """Revenue of each cohort by calendar month, both sorted."""
     made: dict[date, dict[date, Decimal]] = {}
     for one in sorted(found, key=lambda each: (each.cohort, each.month)):
-        made.setdefault(one.cohort, {})[_later(one.cohort, one.month)] = one.revenue
+        made.setdefault(one.cohort, {})[months_later(one.cohort, one.month)] = one.revenue
     return made
 
 
@@ -93,8 +94,3 @@ def table(found: Sequence[CohortMonth]) -> Table:
     )  # fmt: skip
     rows = [(one.cohort, one.month, one.cohort_customers, one.customers, one.orders, one.revenue) for one in found]
     return Table(columns=columns, rows=rows)
-
-
-def _later(month: date, months: int) -> date:
-    years, at = divmod(month.month - 1 + months, 12)
-    return date(month.year + years, at + 1, 1)

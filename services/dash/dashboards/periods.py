@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from leandata.clock import Week
+from leandata.clock import Week, months_later
 from leandata.serving import Sales
 
 Granularity = Literal["day", "week", "month"]
@@ -84,7 +84,7 @@ def label(period: date, granularity: Granularity) -> str:
 def last_day(period: date, granularity: Granularity) -> date:
     """The last day of the period that starts on `period`."""
     if granularity == "month":
-        return _month_after(period) - timedelta(days=1)
+        return months_later(period, 1) - timedelta(days=1)
     return Week(period).end if granularity == "week" else period
 
 
@@ -135,7 +135,3 @@ def _months(days: Sequence[Sales], until: date) -> list[Sales]:
         )
         for month in sorted(whole)
     ]
-
-
-def _month_after(month: date) -> date:
-    return (month.replace(day=28) + timedelta(days=4)).replace(day=1)

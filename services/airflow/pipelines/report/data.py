@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from leandata.clock import Week
 from leandata.serving import CohortMonth, Freshness, Sales, TopCustomer, weekly_sales_sql
-from pipelines.report.unusual import Series, sentence
+from pipelines.report import unusual
 
 _WEEKS_SHOWN = 26
 _WEEKS_A_YEAR = 52  # so that the same weekdays are compared
@@ -115,10 +115,10 @@ def gather(
         now, before, year = (value(week.before(back), name) for back in (0, 1, _WEEKS_A_YEAR))
         return Figure(label=label, now=now, before=before, year_before=year, money=name == "revenue")
 
-    def series(label: str, name: str) -> Series:
+    def series(label: str, name: str) -> unusual.Series:
         past = [week.before(back) for back in range(usual_weeks, 0, -1)]
         values = tuple(value(one, name) for one in past if known and one >= known[0])
-        return Series(label=label, now=value(week, name), before=values, money=name == "revenue")
+        return unusual.Series(label=label, now=value(week, name), before=values, money=name == "revenue")
 
     known = [found for found in sorted(by_week) if found <= week]
     shown = [week.before(back) for back in range(_WEEKS_SHOWN - 1, -1, -1)]
@@ -131,7 +131,7 @@ def gather(
         week=week,
         figures=tuple(figure(label, name) for label, name in _FIGURES),
         history=history,
-        unusual=sentence([series(label, name) for label, name in _FIGURES]),
+        unusual=unusual.sentence([series(label, name) for label, name in _FIGURES]),
         top=tuple(top),
         cohorts=tuple(cohorts),
         provenance=Provenance(
@@ -149,7 +149,7 @@ def gather(
 
 def shown(figure: Figure, value: Decimal) -> str:
     """A value for people: "$1,234.50" or "1,234"."""
-    return f"${value:,.2f}" if figure.money else f"{value:,.0f}"
+    return unusual.shown(value, money=figure.money)
 
 
 def change_shown(figure: Figure) -> str:

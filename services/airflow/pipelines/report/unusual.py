@@ -8,7 +8,8 @@ from decimal import Decimal
 from statistics import median
 
 _FEWEST = 8
-_LIMIT = Decimal("3.5")
+LIMIT = Decimal("3.5")
+"""A modified z-score beyond this is unusual (Iglewicz and Hoaglin)."""
 _SCALE = Decimal("0.6745")
 
 
@@ -42,15 +43,16 @@ def sentence(found: Sequence[Series]) -> str:
         return f"Too little is known to call anything unusual: it takes {_FEWEST} weeks that differ."
     value, series = max(known, key=lambda pair: abs(pair[0]))
     weeks = len(series.before)
-    if abs(value) <= _LIMIT:
+    if abs(value) <= LIMIT:
         return f"Nothing is unusual: every figure lies within what the {weeks} weeks before it were like."
     side = "above" if value > 0 else "below"
     return (
-        f"Unusual: {series.label.lower()} of {_shown(series, series.now)}, far {side} the usual"
-        f" {_shown(series, Decimal(median(series.before)))} (median of the {weeks} weeks before;"
-        f" modified z-score {value:+.1f}, limit 3.5)."
+        f"Unusual: {series.label.lower()} of {shown(series.now, money=series.money)}, far {side} the usual"
+        f" {shown(Decimal(median(series.before)), money=series.money)} (median of the {weeks} weeks before;"
+        f" modified z-score {value:+.1f}, limit {LIMIT})."
     )
 
 
-def _shown(series: Series, value: Decimal) -> str:
-    return f"${value:,.2f}" if series.money else f"{value:,.0f}"
+def shown(value: Decimal, *, money: bool) -> str:
+    """A value for people: "$1,234.50" or "1,234"."""
+    return f"${value:,.2f}" if money else f"{value:,.0f}"
