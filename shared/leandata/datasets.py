@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from leandata.errors import ContractError
@@ -74,6 +74,10 @@ class Dataset:
     def stored(self) -> tuple[Column, ...]:
         """The columns as they lie in the lake and the warehouse."""
         return (*self.columns, *self.loaded)
+
+    def late(self, published_at: datetime, *, now: datetime) -> bool:
+        """Whether what was published then is older now than was promised."""
+        return now - published_at > self.freshness
 
     def create_table_sql(self) -> str:
         """The statement that makes the table in the warehouse unless it is there."""

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -17,10 +17,10 @@ import psycopg
 from fastapi import Request
 from fastapi.responses import Response
 from psycopg_pool import PoolTimeout
-from pydantic import WithJsonSchema
+from pydantic import BaseModel, WithJsonSchema
 
-from leandata.serving import freshness_sql
-from serving.inbox import Pool
+from leandata.serving import Freshness, freshness_sql, to_freshness
+from serving.inbox import NOTHING_YET, Pool
 
 CHECKED_SECONDS = 1.0
 """For how long what is published is taken for known."""
@@ -29,7 +29,6 @@ _PATIENCE_SECONDS = 1.0
 _MOST_ANSWERS = 512
 _MOST_BYTES = 32 * 2**20
 _DOWN = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
-_NOTHING_YET = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
 Exact = Annotated[Decimal, WithJsonSchema({"type": "string", "format": "decimal", "examples": ["12345.67"]})]
 """US dollars, or another exact figure, as text."""
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[list[tuple[Any, ...]]]]
@@ -37,20 +36,10 @@ Make = Callable[[Ask, "Published"], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Version:
-    """What is published of a dataset, and until which day its data goes."""
-
-    version: str
-    rows: int
-    data_until: date
-    published_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
     """What is published, by dataset, as it was known at `checked` on the process's clock, in seconds."""
 
-    versions: Mapping[str, Version]
+    versions: Mapping[str, Freshness]
     checked: float
 
     def until(self, dataset: str) -> date | None:
@@ -106,10 +95,8 @@ class Answers:
 
     async def _asked(self) -> Published:
         now = self._clock()
-        versions = {
-            name: Version(version=version, rows=count, data_until=until, published_at=published)
-            for name, version, count, until, published in await self.ask(freshness_sql(), {})
-        }
+        found = [to_freshness(row) for row in await self.ask(freshness_sql(), {})]
+        versions = {one.dataset: one for one in found}
         self._published = Published(versions=versions, checked=now)
         return self._published
 
@@ -118,8 +105,28 @@ class Answers:
         async with self._pool.connection() as connection:
             try:
                 return await (await connection.execute(query, parameters)).fetchall()
-            except _NOTHING_YET:
+            except NOTHING_YET:
                 return []
+
+    async def listed(
+        self,
+        request: Request,
+        *,
+        dataset: str,
+        model: type[BaseModel],
+        name: str,
+        query: str,
+        parameters: Mapping[str, Any],
+        shape: Callable[[tuple[Any, ...]], Mapping[str, object]],
+    ) -> Response:
+        """The rows of a query over one dataset, each shaped, as the list `name` of a `model` with `data_until`."""
+
+        async def make(ask: Ask, published: Published) -> bytes:
+            rows = [shape(row) for row in await ask(query, parameters)]
+            found = {"data_until": published.until(dataset), name: rows}
+            return model.model_validate(found).model_dump_json().encode()
+
+        return await self.give(request, datasets=[dataset], asked=tuple(parameters.values()), make=make)
 
     async def give(self, request: Request, *, datasets: Sequence[str], asked: tuple[Any, ...], make: Make) -> Response:
         """The answer to `asked`, made by `make` unless it is remembered; 304 to who has it already.
@@ -148,7 +155,7 @@ class Answers:
     def respond(self, request: Request, body: bytes, *, tag: str, checked: float) -> Response:
         """The answer with its tag and its age, or 304; `checked` is when it was known to be right."""
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Age": str(max(0, int(self._clock() - checked)))}
-        if _matches(request.headers.get("if-none-match", ""), tag):
+        if matches(request.headers.get("if-none-match", ""), tag):
             return Response(status_code=304, headers=headers)
         return Response(body, media_type="application/json", headers=headers)
 
@@ -160,7 +167,7 @@ class Answers:
             self._bytes -= len(self._remembered.popitem(last=False)[1].body)
 
 
-def _matches(given: str, tag: str) -> bool:
+def matches(given: str, tag: str) -> bool:
     """Whether one of the tags of If-None-Match is this one; weak ones count (RFC 9110, 13.1.2)."""
     tags = [one.strip().removeprefix("W/") for one in given.split(",")]
     return "*" in tags or tag in tags

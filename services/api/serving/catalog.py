@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from leandata.datasets import CATALOG
 from leandata.serving import checks_sql, to_check
-from serving.answers import Answers, Ask, Published
+from serving.answers import Answers, Ask, Published, matches
 from serving.exports import FORMATS, Exports, File
 from serving.problems import Problem, ProblemError
 
@@ -146,7 +146,7 @@ async def get_export(
     tag = published.tag([dataset], (file_format,))
     kind = FORMATS[file_format]
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in request.headers.get("if-none-match", ""):
+    if matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
     file = await exports.file(tag, CATALOG[dataset], kind)
     headers |= {
@@ -168,12 +168,7 @@ def _marts() -> list[str]:
 
 
 def _published(published: Published) -> list[PublishedDataset]:
-    return [
-        PublishedDataset(
-            dataset=name, version=one.version, rows=one.rows, data_until=one.data_until, published_at=one.published_at
-        )
-        for name, one in sorted(published.versions.items())
-    ]
+    return [PublishedDataset.model_validate(asdict(one)) for _, one in sorted(published.versions.items())]
 
 
 def _card(name: str, published: PublishedDataset | None, now: datetime) -> DatasetCard:
@@ -188,6 +183,6 @@ def _card(name: str, published: PublishedDataset | None, now: datetime) -> Datas
         ],
         key=list(contract.key),
         fresh_within_hours=contract.freshness.total_seconds() / 3600,
-        late=published.published_at < now - contract.freshness if published else None,
+        late=contract.late(published.published_at, now=now) if published else None,
         published=published,
     )

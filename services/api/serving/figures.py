@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 
 from leandata.serving import (
     cohorts_sql,
@@ -19,7 +19,7 @@ from leandata.serving import (
     to_segment,
     weekly_sales_sql,
 )
-from serving.answers import Answers, Ask, Exact, Published
+from serving.answers import Answers, Exact
 from serving.problems import Problem, ProblemError
 
 router = APIRouter(
@@ -103,72 +103,72 @@ class Cohorts(BaseModel):
     cohorts: list[CohortFigures]
 
 
-_DAYS = TypeAdapter(DailySales)
-_WEEKS = TypeAdapter(WeeklySales)
-_SEGMENTS = TypeAdapter(Segments)
-_COHORTS = TypeAdapter(Cohorts)
-
-
 @router.get("/sales/daily", response_model=DailySales, responses=_NO_RANGE)
 async def get_daily_sales(request: Request, since: Since = None, until: Until = None) -> Response:
     """Sales of each day in the range, both ends included; empty before anything was published."""
     _demand_range(since, until)
-
-    async def make(ask: Ask, published: Published) -> bytes:
-        rows = await ask(daily_sales_sql(), {"since": since, "until": until})
-        days = [{**_figures(row), "day": row[0]} for row in rows]
-        found = {"data_until": published.until("sales.daily_sales"), "days": days}
-        return _DAYS.dump_json(DailySales.model_validate(found))
-
     answers: Answers = request.app.state.answers
-    return await answers.give(request, datasets=["sales.daily_sales"], asked=(since, until), make=make)
+    return await answers.listed(
+        request,
+        dataset="sales.daily_sales",
+        model=DailySales,
+        name="days",
+        query=daily_sales_sql(),
+        parameters={"since": since, "until": until},
+        shape=lambda row: _figures(row, period="day"),
+    )
 
 
 @router.get("/sales/weekly", response_model=WeeklySales, responses=_NO_RANGE)
 async def get_weekly_sales(request: Request, since: Since = None, until: Until = None) -> Response:
     """Sales of each week whose Monday lies in the range; empty before anything was published."""
     _demand_range(since, until)
-
-    async def make(ask: Ask, published: Published) -> bytes:
-        rows = await ask(weekly_sales_sql(), {"since": since, "until": until})
-        weeks = [{**_figures(row), "week": row[0]} for row in rows]
-        found = {"data_until": published.until("sales.weekly_sales"), "weeks": weeks}
-        return _WEEKS.dump_json(WeeklySales.model_validate(found))
-
     answers: Answers = request.app.state.answers
-    return await answers.give(request, datasets=["sales.weekly_sales"], asked=(since, until), make=make)
+    return await answers.listed(
+        request,
+        dataset="sales.weekly_sales",
+        model=WeeklySales,
+        name="weeks",
+        query=weekly_sales_sql(),
+        parameters={"since": since, "until": until},
+        shape=lambda row: _figures(row, period="week"),
+    )
 
 
 @router.get("/segments", response_model=Segments)
 async def get_segments(request: Request) -> Response:
     """Customers, revenue and orders of each segment by recency, frequency and value."""
-
-    async def make(ask: Ask, published: Published) -> bytes:
-        segments = [asdict(to_segment(row)) for row in await ask(segments_sql(), {})]
-        found = {"data_until": published.until("sales.segments"), "segments": segments}
-        return _SEGMENTS.dump_json(Segments.model_validate(found))
-
     answers: Answers = request.app.state.answers
-    return await answers.give(request, datasets=["sales.segments"], asked=(), make=make)
+    return await answers.listed(
+        request,
+        dataset="sales.segments",
+        model=Segments,
+        name="segments",
+        query=segments_sql(),
+        parameters={},
+        shape=lambda row: asdict(to_segment(row)),
+    )
 
 
 @router.get("/cohorts", response_model=Cohorts)
 async def get_cohorts(request: Request) -> Response:
     """Customers by the month of their first order, followed through every month since."""
-
-    async def make(ask: Ask, published: Published) -> bytes:
-        cohorts = [asdict(to_cohort_month(row)) for row in await ask(cohorts_sql(), {})]
-        found = {"data_until": published.until("sales.cohorts"), "cohorts": cohorts}
-        return _COHORTS.dump_json(Cohorts.model_validate(found))
-
     answers: Answers = request.app.state.answers
-    return await answers.give(request, datasets=["sales.cohorts"], asked=(), make=make)
+    return await answers.listed(
+        request,
+        dataset="sales.cohorts",
+        model=Cohorts,
+        name="cohorts",
+        query=cohorts_sql(),
+        parameters={},
+        shape=lambda row: asdict(to_cohort_month(row)),
+    )
 
 
-def _figures(row: tuple[object, ...]) -> dict[str, object]:
+def _figures(row: tuple[object, ...], *, period: str) -> dict[str, object]:
+    """Sales with their period under the name that it has in the answer."""
     found = asdict(to_sales(row))
-    del found["period"]
-    return found
+    return {period: found.pop("period"), **found}
 
 
 def _demand_range(since: date | None, until: date | None) -> None:

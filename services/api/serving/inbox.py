@@ -15,6 +15,8 @@ from leandata.events import KEEP_SQL, SCHEMA_LOCK_SQL, SCHEMA_SQL
 
 ENOUGH = 1_000
 """A transaction takes no further request when it has so many events."""
+NOTHING_YET = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
+"""What PostgreSQL says before a table was made, or brought to what this release asks of it."""
 _WRITERS = 2
 _HELD_SECONDS = 1.0
 

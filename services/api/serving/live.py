@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
 from leandata.events import AFTER_SQL, CLAIM_SQL, COUNT_SQL, POSITIONS_SQL, TOTALS_SQL
-from serving.inbox import Pool
+from serving.inbox import NOTHING_YET, Pool
 from serving.problems import Problem, ProblemError
 from serving.schemas import MODELS
 
@@ -28,7 +28,6 @@ _ALIVE_SECONDS = 15.0
 _MOST_AT_ONCE = 20_000
 _PAGE = 500
 _STREAMS = 100
-_NOTHING_YET = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
 
 
 class Live:
@@ -97,7 +96,7 @@ class Live:
         try:
             async with self._pool.connection() as connection:
                 _, latest = await (await connection.execute(POSITIONS_SQL)).fetchone()
-        except _NOTHING_YET:
+        except NOTHING_YET:
             return 0
         return int(latest)
 
@@ -137,7 +136,7 @@ async def get_totals(request: Request) -> Totals:
         async with pool.connection() as connection:
             position, latest = await (await connection.execute(POSITIONS_SQL)).fetchone()
             rows = await (await connection.execute(TOTALS_SQL)).fetchall()
-    except _NOTHING_YET:
+    except NOTHING_YET:
         return Totals(position=0, behind=0, types=[])
     types = [TypeTotal(type=type_, today=today, ever=ever, latest_at=at) for type_, today, ever, at in rows]
     return Totals(position=position, behind=max(0, latest - position), types=types)

@@ -8,10 +8,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 
 from leandata.serving import predictions_sql, to_prediction
-from serving.answers import Answers, Ask, Exact, Published
+from serving.answers import Answers, Exact
 
 router = APIRouter(prefix="/v1", tags=["predictions"])
 _MOST = 1000
@@ -33,9 +33,6 @@ class Predictions(BaseModel):
     predictions: list[PredictionFigures]
 
 
-_PREDICTIONS = TypeAdapter(Predictions)
-
-
 @router.get("/predictions", response_model=Predictions)
 async def get_predictions(
     request: Request,
@@ -43,13 +40,13 @@ async def get_predictions(
     limit: Annotated[int, Query(description="So many at most", ge=1, le=_MOST)] = 50,
 ) -> Response:
     """How likely customers are to order within four weeks, by the model that is current; the likeliest first."""
-
-    async def make(ask: Ask, published: Published) -> bytes:
-        rows = await ask(predictions_sql(), {"customer": customer, "limit": limit})
-        until = published.until("features.purchase_predictions")
-        found = {"data_until": until, "predictions": [asdict(to_prediction(row)) for row in rows]}
-        return _PREDICTIONS.dump_json(Predictions.model_validate(found))
-
     answers: Answers = request.app.state.answers
-    asked = (customer, limit)
-    return await answers.give(request, datasets=["features.purchase_predictions"], asked=asked, make=make)
+    return await answers.listed(
+        request,
+        dataset="features.purchase_predictions",
+        model=Predictions,
+        name="predictions",
+        query=predictions_sql(),
+        parameters={"customer": customer, "limit": limit},
+        shape=lambda row: asdict(to_prediction(row)),
+    )

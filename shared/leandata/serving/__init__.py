@@ -19,7 +19,7 @@ from leandata.serving.customer_history import (
     top_customers,
     top_customers_sql,
 )
-from leandata.serving.fresh import Freshness, freshness, freshness_sql
+from leandata.serving.fresh import Freshness, freshness, freshness_sql, to_freshness
 from leandata.serving.groups import (
     CohortMonth,
     Segment,
@@ -88,6 +88,7 @@ __all__ = [
     "to_customer",
     "to_customer_day",
     "to_daily_events",
+    "to_freshness",
     "to_model_score",
     "to_prediction",
     "to_sales",

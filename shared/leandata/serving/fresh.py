@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from leandata.database import Connection
 from leandata.serving.rows import rows
@@ -23,12 +24,15 @@ class Freshness:
 
 def freshness(connection: Connection) -> list[Freshness]:
     """What is published, by dataset; empty before anything was."""
-    return [
-        Freshness(dataset=name, version=version, rows=count, data_until=until, published_at=published)
-        for name, version, count, until, published in rows(connection, "freshness", freshness_sql(), {})
-    ]
+    return [to_freshness(row) for row in rows(connection, "freshness", freshness_sql(), {})]
 
 
 def freshness_sql() -> LiteralString:
     """The query behind `freshness`."""
     return "SELECT dataset, version, rows, data_until, published_at FROM serving.freshness ORDER BY dataset"
+
+
+def to_freshness(row: Sequence[Any]) -> Freshness:
+    """A row of `freshness_sql` as a value."""
+    name, version, count, until, published = row
+    return Freshness(dataset=name, version=version, rows=count, data_until=until, published_at=published)

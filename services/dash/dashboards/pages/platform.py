@@ -99,7 +99,7 @@ def state(contract: Dataset, published: Freshness | None, now: datetime) -> str:
     """`late` when it was published longer ago than its contract allows, `not yet` when it never was, else `fresh`."""
     if published is None:
         return "not yet"
-    return "late" if now - published.published_at > contract.freshness else "fresh"
+    return "late" if contract.late(published.published_at, now=now) else "fresh"
 
 
 def _row(contract: Dataset, published: Freshness | None, context: Context) -> tuple[Any, ...]:
