@@ -14,12 +14,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
+from infra.testing import published
 from infra.testing.api import KEY, Api, prepared
-from leandata import serving
 from leandata.database import connect
-from leandata.datasets import dataset
 from leandata.errors import LeandataError
-from leandata.tables import schema
 
 TARGETS = {
     "events_kept_to_parsed": "at least 0.50",
@@ -226,9 +224,6 @@ def _total(connection: Connection) -> int:
 
 def _publish(api: Api) -> None:
     """Two years of weeks."""
-    contract = dataset("sales.weekly_sales")
-    import pyarrow as pa
-
     rows = [
         {
             "week": date(2026, 11, 16) - timedelta(weeks=back), "revenue": Decimal("12345.67"), "orders": 400,
@@ -236,6 +231,4 @@ def _publish(api: Api) -> None:
         }
         for back in range(104)
     ]  # fmt: skip
-    with connect(api.serving) as connection:
-        table = pa.Table.from_pylist(rows, schema=schema(contract))
-        serving.publish(connection, contract, table, version="v1", data_until=date(2026, 11, 22))
+    published.put(api.serving, "sales.weekly_sales", rows, until=date(2026, 11, 22))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from infra.environment import ROOT, Environment
 from infra.provider.supervisor import Supervisor
@@ -76,6 +79,16 @@ class Checkout:
     def secret(self, name: str) -> str:
         """A secret of the environment."""
         return (self.state / "secrets" / name).read_text()
+
+
+def cut_power(on: Checkout) -> None:
+    """Every process of the environment ends at once, its keeper too."""
+    first = psutil.Process(int((on.state / "run" / "supervisord.pid").read_text()))
+    ended = [first, *first.children(recursive=True)]
+    for process in ended:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(ended, timeout=30)
 
 
 def free_base() -> int:

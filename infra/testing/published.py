@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from infra.provider import health
 from infra.standins.shop.seed import Order, read, weeks_to_move
+from infra.testing.fixtures import url_of
 from infra.testing.parts import free_port, running
 from leandata.clock import Week, last_complete_week
 from leandata.database import connect
@@ -184,10 +185,9 @@ def dashboards(folder: Path, serving: DatabaseAddress, *, today: date) -> Genera
     (folder / "password").write_text(password)
     (folder / "editor-password").write_text(editor_password)
     (folder / "session-key").write_text(secrets.token_hex(16))
-    address = f"postgresql://{serving.user}@{serving.host}:{serving.port}/{serving.database}"
     settings = {
         "LEANDATA_ENVIRONMENT": "local",
-        "LEANDATA_SERVING": f"{address}?password_file={serving.password_file}",
+        "LEANDATA_SERVING": url_of(serving),
         "LEANDATA_DASH_EDITOR_PASSWORD_FILE": str(folder / "editor-password"),
         "LEANDATA_DASH_PASSWORD_FILE": str(folder / "password"),
         "LEANDATA_DASH_SESSION_KEY_FILE": str(folder / "session-key"),

@@ -136,6 +136,22 @@ def test_an_object_whose_controller_is_gone_does_not_hold_its_namespace(cluster:
     eventually(lambda: cluster.get(thing.api_version, thing.kind, own, thing.name) is None, seconds=20)
 
 
+def test_clearing_does_not_wait_for_the_work_of_a_pod_that_may_take_half_an_hour_to_end(
+    cluster: Cluster, own: str, image: str
+) -> None:
+    home = f"{own}-patient"
+    labels = {"metadata": {"name": home, "labels": {OURS: own}}}
+    place = resource("kubernetes:core/v1:Namespace", home, {"apiVersion": "v1", "kind": "Namespace", **labels})
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1800)"
+    pod = template(image, "python", "-c", deaf, app="deaf", restart="Never")
+    pod["spec"]["terminationGracePeriodSeconds"] = 1800
+    apply(wanted(place, environment=own), cluster, environment=own)
+    cluster.apply({"apiVersion": "v1", "kind": "Pod", **pod, "metadata": {"name": "deaf", "namespace": home}})
+    eventually(lambda: cluster.pods(home)[0]["status"]["phase"] == "Running", seconds=60)
+    clear(cluster, environment=own)
+    assert cluster.get("v1", "Namespace", "", home) is None
+
+
 def test_a_field_that_the_cluster_does_not_know_is_refused(cluster: Cluster, own: str) -> None:
     strange = made("ConfigMap", "strange", own, date={"a": "b"})
     with pytest.raises(RefusedError, match=r"field not declared in schema.*\(ConfigMap .*/strange\)"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -13,12 +12,11 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from infra.environment import ROOT
 from infra.provider import health
-from infra.testing.checkout import Checkout, free_base
+from infra.testing.checkout import Checkout, cut_power, free_base
 from infra.testing.parts import eventually
 from infra.testing.proof import click, get, sales_reports, send_event, source_revenue
 from leandata import serving
@@ -183,7 +181,8 @@ def test_after_everything_is_lost_a_backup_brings_back_every_week_and_nothing_ha
     own = {"LEANDATA_BACKUP_KEY": str(platform.state.parent / "backup.key")}
     backup = platform.run("backup", **own)
     assert backup.returncode == 0, backup.stdout + backup.stderr
-    lose(platform)
+    cut_power(platform)
+    shutil.rmtree(platform.state)
     restored = platform.run("restore", **own)
     assert restored.returncode == 0, restored.stdout + restored.stderr
     assert "totals equal those at the backup" in restored.stdout
@@ -192,17 +191,6 @@ def test_after_everything_is_lost_a_backup_brings_back_every_week_and_nothing_ha
     assert served == source_revenue(WEEK)
     drift = platform.run("drift")
     assert drift.returncode == 0, drift.stdout + drift.stderr
-
-
-def lose(platform: Checkout) -> None:
-    """The machine's processes end at once, and its folder is gone."""
-    first = psutil.Process(int((platform.state / "run" / "supervisord.pid").read_text()))
-    ended = [first, *first.children(recursive=True)]
-    for process in ended:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(ended, timeout=30)
-    shutil.rmtree(platform.state)
 
 
 def test_destroying_leaves_nothing(platform: Checkout, mail: EmailMessage) -> None:

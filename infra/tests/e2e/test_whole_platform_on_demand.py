@@ -6,7 +6,6 @@ LEANDATA_WHOLE_PLATFORM=yes runs it (about an hour on two cores); LEANDATA_KILL_
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -17,10 +16,9 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from infra.testing.checkout import Checkout, free_base
+from infra.testing.checkout import Checkout, cut_power, free_base
 from infra.testing.parts import eventually
 from infra.testing.proof import get, sales_reports, send_event
 
@@ -127,16 +125,6 @@ def weekly(on: Checkout) -> str:
     """The sales of every week, as the API tells them."""
     url = f"http://127.0.0.1:{on.environment.port('api')}/v1/sales/weekly"
     return json.dumps(get(url, X_API_Key=on.secret("api-key")), sort_keys=True)
-
-
-def cut_power(on: Checkout) -> None:
-    """Every process ends at once."""
-    first = psutil.Process(int((on.state / "run" / "supervisord.pid").read_text()))
-    ended = [first, *first.children(recursive=True)]
-    for process in ended:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(ended, timeout=30)
 
 
 LOST: Mapping[str, Callable[[Path], Path]] = {

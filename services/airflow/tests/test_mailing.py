@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from infra.testing import parts
+from infra.testing import parts, published
 from infra.testing.fixtures import url_of
 from leandata import reports, serving
 from leandata.clock import Week
@@ -263,10 +263,7 @@ def test_a_past_week_knows_nothing_of_what_came_later(office: Office) -> None:
 
 
 def put(office: Office, name: str, rows: list[dict[str, Any]]) -> None:
-    contract = dataset(name)
-    with connect(office.serving) as connection:
-        table = pa.Table.from_pylist(rows, schema=schema(contract))
-        serving.publish(connection, contract, table, version="v8", data_until=TODAY)
+    published.put(office.serving, name, rows, until=TODAY, version="v8")
 
 
 def test_the_best_customers_and_the_cohorts_of_the_time_are_in_the_mail(office: Office) -> None:

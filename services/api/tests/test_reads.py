@@ -8,15 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
-import pyarrow as pa
 import pytest
 
+from infra.testing import published
 from infra.testing.api import Api, running
 from infra.testing.parts import eventually
 from leandata import serving
 from leandata.database import connect
-from leandata.datasets import dataset
-from leandata.tables import schema
 
 pytestmark = pytest.mark.integration
 DAY = date(2026, 11, 22)
@@ -25,10 +23,7 @@ CUSTOMERS = 130
 
 
 def put(api: Api, name: str, rows: list[dict[str, Any]], version: str = "v1") -> None:
-    contract = dataset(name)
-    with connect(api.serving) as connection:
-        table = pa.Table.from_pylist(rows, schema=schema(contract))
-        serving.publish(connection, contract, table, version=version, data_until=DAY)
+    published.put(api.serving, name, rows, until=DAY, version=version)
 
 
 def figures(**more: Any) -> dict[str, Any]:
