@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,35 +114,49 @@ def _needs(root: Path, program: Path, substrates: Mapping[str, str]) -> set[str]
     names: set[str] = set()
     waiting = sorted(program.parent.glob("*.py"))
     seen = set(waiting)
+    components = root / "infra" / "components"
     while waiting:
         file = waiting.pop()
-        for parts in (module.split(".") for module in _modules(file)):
-            if parts[-1] == "outputs" and parts[:-2] in (["infra", "stacks"], ["services"]):
-                names.add(parts[-2])
-        for more in _components(root, file, substrates):
-            if more not in seen and more.exists():
-                seen.add(more)
-                waiting.append(more)
+        read = _read(file, file.stat().st_mtime_ns)
+        names |= read.stacks
+        more = [root.joinpath(*module.split(".")).with_suffix(".py") for module in read.components]
+        if file.is_relative_to(components):
+            more += [components / made_in(substrates, part) / f"{part}.py" for part in read.parts]
+        for other in more:
+            if other not in seen and other.exists():
+                seen.add(other)
+                waiting.append(other)
     return names
 
 
-def _components(root: Path, file: Path, substrates: Mapping[str, str]) -> Iterator[Path]:
-    """The modules of `infra.components` that `file` imports, and those that make the parts it asks for."""
-    components = root / "infra" / "components"
-    for module in [*_modules(file), *_names(file)]:
-        if module.startswith("infra.components."):
-            yield root.joinpath(*module.split(".")).with_suffix(".py")
-    if file.is_relative_to(components):
-        for part in _parts(file, file.stat().st_mtime_ns):
-            yield components / made_in(substrates, part) / f"{part}.py"
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Read:
+    """What a file imports: outputs of these stacks, modules that may be components; and the parts that it asks for."""
+
+    stacks: frozenset[str]
+    components: tuple[str, ...]
+    parts: tuple[str, ...]
 
 
 @functools.cache
-def _parts(file: Path, changed: int) -> tuple[str, ...]:
-    """The parts that a file asks `implementation` for."""
-    calls = [node for node in ast.walk(_readable(file, changed)) if isinstance(node, ast.Call)]
-    asked = [node for node in calls if isinstance(node.func, ast.Attribute) and node.func.attr == "implementation"]
-    return tuple(str(one.value) for node in asked for one in node.args if isinstance(one, ast.Constant))
+def _read(file: Path, changed: int) -> _Read:
+    modules: list[str] = []
+    names: list[str] = []
+    parts: list[str] = []
+    for node in ast.walk(_readable(file, changed)):
+        if isinstance(node, ast.ImportFrom):
+            modules.append(node.module or "")
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "implementation":
+            parts += [str(one.value) for one in node.args if isinstance(one, ast.Constant)]
+    outputs = [found for found in (module.split(".") for module in modules) if found[-1] == "outputs"]
+    return _Read(
+        stacks=frozenset(found[-2] for found in outputs if found[:-2] in (["infra", "stacks"], ["services"])),
+        components=tuple(dict.fromkeys(one for one in [*modules, *names] if one.startswith("infra.components."))),
+        parts=tuple(parts),
+    )
 
 
 def made_in(substrates: Mapping[str, str], part: str) -> str:
@@ -151,29 +165,6 @@ def made_in(substrates: Mapping[str, str], part: str) -> str:
     if chosen == "machine" and part != "secret":
         chosen = substrates.get("service", "machine")
     return FOLDERS.get(chosen, chosen)
-
-
-def _modules(file: Path) -> tuple[str, ...]:
-    """The modules that a file imports, or imports from."""
-    return _imports(file, file.stat().st_mtime_ns)[0]
-
-
-def _names(file: Path) -> tuple[str, ...]:
-    """The full names that a file imports by `from a import b`: each may be a module."""
-    return _imports(file, file.stat().st_mtime_ns)[1]
-
-
-@functools.cache
-def _imports(file: Path, changed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    modules: list[str] = []
-    names: list[str] = []
-    for node in ast.walk(_readable(file, changed)):
-        if isinstance(node, ast.ImportFrom):
-            modules.append(node.module or "")
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            modules += [alias.name for alias in node.names]
-    return tuple(modules), tuple(names)
 
 
 def _readable(path: Path, changed: int) -> ast.Module:

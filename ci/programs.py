@@ -15,7 +15,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from pulumi.runtime.stack import run_in_stack
 
 from ci import mocked
 from ci.graph import StackInfo, everything, order
+from infra.components.observed import watching
 from infra.environment import ROOT
 from leandata.errors import LeandataError
 
@@ -61,10 +62,14 @@ _LISTS = frozenset(one.name for one in fields(Resource) if str(one.type).startsw
 
 @dataclass(slots=True)
 class Program:
-    """What one stack's program declares: its resources by URN, and its outputs."""
+    """What one stack's program declares: its resources by URN, and its outputs.
+
+    `read` are the keys of the services' manifests that it looked at, None where nobody watched it.
+    """
 
     resources: dict[str, Resource] = field(default_factory=dict[str, Resource])
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    read: frozenset[str] | None = None
 
     def of(self, type_: str) -> dict[str, Resource]:
         """The resources of this type, such as `machine:index:File`, by name, sorted."""
@@ -110,7 +115,8 @@ def program_of(found: Mapping[str, Any]) -> Program:
         return Resource(**known)
 
     resources = [resource(raw) for raw in found["resources"]]
-    return Program(resources={one.urn: one for one in resources}, outputs=dict(found["outputs"]))
+    read = frozenset(found["read"]) if "read" in found else None
+    return Program(resources={one.urn: one for one in resources}, outputs=dict(found["outputs"]), read=read)
 
 
 @contextlib.contextmanager
@@ -224,8 +230,9 @@ def run(
         )
     )  # fmt: skip
     pulumi.runtime.set_all_config({}, [])
-    with asyncio.Runner() as runner:
+    with watching() as read, asyncio.Runner() as runner:
         runner.run(run_in_stack(program or importlib.import_module(stack.module).program))
+    recorded.read = frozenset(read)
     return recorded
 
 
@@ -248,31 +255,46 @@ def reason(error: Exception) -> str:
     return " ".join(said.split())[:500]
 
 
-def answer(
-    environment: str,
-    *,
-    root: Path | None = None,
-    stacks: Collection[str] = (),
-    before: Mapping[str, Program] | None = None,
-) -> dict[str, Any]:
-    """What the stacks declare, for machines; with `stacks` only these. Errors of programs are raised.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Some:
+    """Which stacks are run: `surely` these, and of the others those for which one that they need puts out what differs.
 
-    They are run in this process, which belongs to the checkout at `root` (the working directory). `before` is what is
-    known of stacks that are not run.
+    `before` is what is known of each stack that may not be run; `form` brings outputs into the form of those in it.
+    """
+
+    surely: frozenset[str]
+    before: Mapping[str, Program]
+    form: Callable[[Any], Any] = lambda outputs: outputs
+
+    def wanted(self, stack: StackInfo, done: Mapping[str, Program]) -> bool:
+        """Whether the stack has to be run after those that are `done`."""
+        known = self.before
+        return stack.name in self.surely or any(
+            name in done and (name not in known or self.form(done[name].outputs) != known[name].outputs)
+            for name in stack.needs
+        )
+
+
+def answer(environment: str, *, root: Path | None = None, some: Some | None = None) -> dict[str, Any]:
+    """What the stacks declare that are run, all without `some`, for machines. Errors of programs are raised.
+
+    They are run in this process, which belongs to the checkout at `root` (the working directory).
     """
     known = everything(root or Path.cwd(), environment)
-    done = dict(before or {})
-    asked = [name for name in order(known) if not stacks or name in stacks]
+    done: dict[str, Program] = {}
+    before = some.before if some else {}
     with contextlib.redirect_stdout(sys.stderr):  # what a program prints is not our answer
-        for name in asked:
-            done[name] = run(known[name], environment=environment, before=done)
+        for name in order(known):
+            if some is None or some.wanted(known[name], done):
+                done[name] = run(known[name], environment=environment, before={**before, **done})
     return {
         name: {
             "needs": list(known[name].needs),
-            "outputs": done[name].outputs,
-            "resources": [asdict(resource) for _, resource in sorted(done[name].resources.items())],
+            "outputs": found.outputs,
+            "read": sorted(found.read or ()),
+            "resources": [asdict(resource) for _, resource in sorted(found.resources.items())],
         }
-        for name in asked
+        for name, found in done.items()
     }
 
 

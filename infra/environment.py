@@ -196,10 +196,19 @@ def names(*, root: Path = ROOT) -> list[str]:
 def parse_toml(path: Path, model: type[Model]) -> Model:
     """The TOML file at `path` as `model`; SettingsError names the file, the key and what is wrong with it."""
     try:
-        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path.name} is not valid TOML: {error}", where=str(path)) from error
+    return from_toml(text, model, path=path)
+
+
+def from_toml(text: str, model: type[Model], *, path: Path) -> Model:
+    """The text of the TOML file at `path` as `model`. Raises as `parse_toml` does."""
+    try:
+        return model.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path.name} is not valid TOML: {error}", where=str(path)) from error
     except ValidationError as error:
         raise SettingsError(_first_problem(error), where=str(path)) from error

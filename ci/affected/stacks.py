@@ -20,7 +20,8 @@ from ci.affected.changes import Changes, changes
 from ci.affected.remembered import Remembered
 from ci.affected.tree import TESTS, Tree, closure, importable, naming, way
 from ci.graph import dependents, everything, made_in
-from leandata.errors import LeandataError
+from infra.components.manifest import ServiceManifest
+from leandata.errors import LeandataError, SettingsError
 
 ENVIRONMENTS = "infra/environments/"
 LOCKS = ("pyproject.toml", "uv.lock")
@@ -34,16 +35,24 @@ _NOT_READ = re.compile(
     r"|Makefile|owners\.toml|(.*/)?tests/.*|conftest\.py|LICENSE|[^/]*\.ini"
 )
 """What no program reads, unless a program says so: workflows, documents, our own tools, tests, image recipes."""
+MANIFEST = "services/{service}/service.toml"
+_MANIFEST_OF = re.compile(r"services/([^/]+)/service\.toml")
+_MANIFEST_READERS = ("infra/components/manifest.py", "infra/components/naming.py")
+"""What reads manifests as tables that are watched, and so knows which of their keys a program has looked at."""
 _NOT_RUN = re.compile(r"(.*/)?tests/.*|.*\.md")
 """As in infra.components.settings: it lies in the folders of services, and nothing of it is run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Touch:
-    """One reason why a stack is touched; with `outputs` its outputs may change."""
+    """One reason why a stack is touched; with `outputs` its outputs may change.
+
+    `manifest` is the service whose manifest changed, where all that the stack does is to read it.
+    """
 
     reason: str
     outputs: bool
+    manifest: str = ""
 
 
 def affected(root: Path, base: str, environment: str) -> dict[str, tuple[str, ...]]:
@@ -77,12 +86,7 @@ class Question:
 
     def stacks(self, environment: str) -> dict[str, tuple[str, ...]]:
         """The touched stacks, each with its reasons, sorted. Raises as `affected` does."""
-        if environment not in self.environments:
-            hint = f"ENV is one of: {', '.join(self.environments)}"
-            raise LeandataError(f"unknown environment {environment!r}", hint=hint)
-        known = self._known(environment)
-        everything = [*self._everything(environment), *self._unknown]
-        touched = {name: [*everything, *self._touches(name, environment)] for name in known}
+        everything, touched = self._touched(environment)
         reasons = {name: dict.fromkeys(touch.reason for touch in found) for name, found in touched.items() if found}
         infos = self._discovered(environment)
         for name in sorted(touched):
@@ -90,6 +94,48 @@ class Question:
                 for other in sorted(dependents(infos, name)):
                     reasons.setdefault(other, {})[f"needs {name}, whose outputs may change"] = None
         return {name: tuple(found) for name, found in sorted(reasons.items())}
+
+    def unsure(self, environment: str) -> dict[str, frozenset[str]]:
+        """Of the touched stacks those that differ only where they read a changed key of a manifest: with these keys.
+
+        Without keys: only where the outputs of a stack that it needs differ. Raises as `affected` does.
+        """
+        everything, touched = self._touched(environment)
+        if everything:
+            return {}
+        found: dict[str, frozenset[str]] = {}
+        for name in self.stacks(environment):
+            keys = [self.keys(touch.manifest) if touch.manifest else None for touch in touched[name]]
+            known = [one for one in keys if one is not None]
+            if len(known) == len(keys):
+                found[name] = frozenset().union(*known)
+        return found
+
+    @functools.cache  # noqa: B019
+    def keys(self, service: str) -> frozenset[str] | None:
+        """The keys in which a service's manifest differs, named as in `ci.programs`; None where a side has none."""
+        path = MANIFEST.format(service=service)
+        try:
+            sides = [ServiceManifest.read(text, service=service).flattened() for text in self._sides(path)]
+        except SettingsError:
+            return None
+        old, new = sides if len(sides) == 2 else ({}, {})
+        return frozenset(key for key in {*old, *new} if old.get(key, path) != new.get(key, path)) or None
+
+    def _sides(self, path: str) -> list[str]:
+        """The text of the file in the commit and now, where it is there."""
+        found = [self.found.old.get(path), self.found.now(path)]
+        return [text.decode(errors="replace") for text in found if text is not None]
+
+    @functools.cache  # noqa: B019
+    def _touched(self, environment: str) -> tuple[list[Touch], dict[str, list[Touch]]]:
+        """Why every stack is touched, and why each one is. Raises as `affected` does."""
+        if environment not in self.environments:
+            hint = f"ENV is one of: {', '.join(self.environments)}"
+            raise LeandataError(f"unknown environment {environment!r}", hint=hint)
+        everything = [*self._everything(environment), *self._unknown]
+        known = self._known(environment)
+        return everything, {name: [*everything, *self._touches(name, environment)] for name in known}
 
     def all_stacks(self, environment: str) -> list[str]:
         """Every stack that the environment has on either side, sorted."""
@@ -242,12 +288,16 @@ class Question:
             return
         words = {"environment": environment, "service": name}
         program = self.program(name, environment)
-        named = naming(self.tree, [*program, *self.started(name, environment)], path, words=words)
+        readers = [*program, *self.started(name, environment)]
+        named = naming(self.tree, readers, path, words=words)
         if named is None or ("{service}" in named.pattern and not named.file and _NOT_RUN.fullmatch(path)):
             return
         how = "is read by" if named.file else "is code that it runs, by"
         outputs = named.file and named.by in program and path not in LOCKS
-        yield Touch(reason=f"{path} {how} {named.by} ({named.pattern})", outputs=outputs)
+        watched = _MANIFEST_OF.fullmatch(path)
+        others = [reader for reader in readers if reader not in _MANIFEST_READERS] if watched else readers
+        service = watched[1] if watched and naming(self.tree, others, path, words=words) is None else ""
+        yield Touch(reason=f"{path} {how} {named.by} ({named.pattern})", outputs=outputs, manifest=service)
 
 
 def _arrow(reached: Mapping[str, str], path: str) -> str:

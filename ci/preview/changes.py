@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,8 @@ def _alike(one: Resource, side: _Side) -> tuple[str, ...]:
 def _changed(stack: str, before: _Side, after: _Side, *, old: str, new: str) -> Change | None:
     """The change of one resource, None when there is none. What the engine is told to ignore is no change."""
     was, now = before.resources[old], after.resources[new]
+    if old == new and replace(was, aliases=now.aliases) == now and before.root == after.root:
+        return None
     values, others = before.properties(old), after.properties(new)
     properties = [
         PropertyChange(path=path, before=gone, after=come, replaces=replacing.replaces(now.type, path))

@@ -17,9 +17,10 @@ from ci.graph import everything
 from ci.kept import keep
 from ci.preview.running import Asked, Graph, ask, read
 from ci.preview.sources import Repository, Sources
+from infra.components.observed import was_read
 from leandata.errors import LeandataError
 
-_FORM = 3  # of what is kept; another number, and nothing that was kept is read
+_FORM = 4  # of what is kept; another number, and nothing that was kept is read
 _KEPT = 60
 _PROCESSES = min(4, os.cpu_count() or 1)
 
@@ -79,10 +80,32 @@ Affected = Mapping[str, Collection[str]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """What is compared: the environments, and for each the stacks that can differ (all where it is not named)."""
+    """What is compared: the environments, and for each the stacks that can differ (all where it is not named).
+
+    Of those that can differ `unsure` names the ones that do only where their program has read one of these keys of a
+    manifest, or where the outputs of a stack that they need differ.
+    """
 
     environments: tuple[str, ...]
     affected: Affected = field(default_factory=dict[str, Collection[str]])
+    unsure: Mapping[str, Mapping[str, Collection[str]]] = field(
+        default_factory=dict[str, Mapping[str, Collection[str]]]
+    )
+
+    def surely(self, environment: str, known: Mapping[str, Any]) -> set[str]:
+        """The stacks that have to be run, where those in `known` answered for the base."""
+        unsure = self.unsure.get(environment, {})
+        return {
+            name for name in self.affected[environment] if name not in unsure or _read(unsure[name], known.get(name))
+        }
+
+
+def _read(keys: Collection[str], answer: Mapping[str, Any] | None) -> bool:
+    """Whether a program has read one of these keys; one that does not say what it read may have."""
+    if answer is None or "read" not in answer:
+        return True
+    read = set(answer["read"])
+    return any(was_read(key, read) for key in keys)
 
 
 def pairs(repository: Repository, sources: Sources, wanted: Wanted, *, store: Cache, say: Say) -> dict[str, Pair]:
@@ -96,8 +119,7 @@ def pairs(repository: Repository, sources: Sources, wanted: Wanted, *, store: Ca
     notes: dict[str, list[str]] = {name: [] for name in wanted.environments}
     if missing and sources.base is not None:
         with repository.checkout(sources.base) as place:
-            say(f"running the programs of {sources.base.short} (base) and of head: {', '.join(missing)}")
-            _both(repository.root, place, missing, base=base, head=head, notes=notes)
+            _both(repository.root, place, missing, wanted, base=base, head=head, notes=notes, say=say)
             for name in missing:
                 store.keep(sources.base.tree, name, base[name] or {})
     _rest(repository.root, wanted, base=base, head=head, say=say)
@@ -117,9 +139,17 @@ Answers = dict[str, dict[str, Any] | None]
 
 
 def _both(
-    root: Path, place: Path, missing: tuple[str, ...], *, base: Answers, head: Answers, notes: dict[str, list[str]]
+    root: Path,
+    place: Path,
+    missing: tuple[str, ...],
+    wanted: Wanted,
+    *,
+    base: Answers,
+    head: Answers,
+    notes: dict[str, list[str]],
+    say: Say,
 ) -> None:
-    """Run base and head at the same time, for the environments whose base is not kept."""
+    """Run the base where it is not kept, and head at the same time where nothing is known of what can differ."""
     there: list[str] = []
     for name in missing:
         said = _silent(place, name)
@@ -128,14 +158,16 @@ def _both(
             base[name] = {"stacks": {}}
         else:
             there.append(name)
-    anew = tuple(name for name in missing if head[name] is None)
-    asked = [Asked(root=place, environments=tuple(there))] if there else []
-    asked += [Asked(root=root, environments=anew)] if anew else []
+    anew = tuple(name for name in missing if head[name] is None and name not in wanted.affected)
+    asked = [Asked(root=root, environments=anew)] if anew else []
+    weights = {name: len(everything(place, name)) for name in there}
+    asked += [Asked(root=place, environments=names) for names in shares(weights, count=_PROCESSES - len(asked) or 1)]
+    say(f"running the programs of the base{' and of head' if anew else ''}: {', '.join(missing)}")
     answers = ask(*asked)
-    if there:
-        base |= answers.pop(0)
     if anew:
         head |= answers.pop(0)
+    for answer in answers:
+        base |= answer
 
 
 def _silent(place: Path, environment: str) -> str:
@@ -148,40 +180,49 @@ def _silent(place: Path, environment: str) -> str:
 
 
 def _rest(root: Path, wanted: Wanted, *, base: Answers, head: Answers, say: Say) -> None:
-    """Run what is still missing at head: where the base is known, only the stacks that can differ from it."""
-    stacks: dict[str, tuple[str, ...]] = {}
-    same: dict[str, dict[str, Any]] = {}
+    """Run what is still missing at head: where the base is known, only the stacks that differ from it."""
+    asked: dict[str, _Run] = {}
     for name in (name for name in wanted.environments if head[name] is None):
         known = (base[name] or {}).get("stacks") or {}
-        some = wanted.affected.get(name)
         present = everything(root, name)
-        stacks[name] = tuple(sorted(present))
-        if some is None or not known or not {*present} - {*some} <= {*known}:
+        some = wanted.surely(name, known) & present.keys() if name in wanted.affected else set[str]()
+        if name not in wanted.affected or not known or not present.keys() - some <= known.keys():
             say(f"running the programs of head: {name}")
+            asked[name] = _Run(stacks=tuple(sorted(present)))
             continue
-        stacks[name] = tuple(sorted({*some} & {*present}))
-        same[name] = {stack: known[stack] for stack in present if stack not in some}
-        if stacks[name]:
-            say(f"running the stacks of {name} that can differ: {', '.join(stacks[name])}")
-    answers = {name: {"stacks": {}} for name in same if not stacks[name]} | _side_by_side(root, stacks, same)
+        asked[name] = _Run(
+            stacks=tuple(sorted(some)), known={stack: known[stack] for stack in present if stack in known}
+        )
+        if some:
+            say(f"running the stacks of {name} that differ: {', '.join(sorted(some))}")
+    answers = {name: {"stacks": {}} for name, run in asked.items() if not run.stacks} | _side_by_side(root, asked)
     for name, answer in answers.items():
-        head[name] = answer if "error" in answer else {"stacks": {**same.get(name, {}), **answer["stacks"]}}
+        head[name] = answer if "error" in answer else {"stacks": {**(asked[name].known or {}), **answer["stacks"]}}
 
 
-def _side_by_side(
-    root: Path, stacks: Mapping[str, tuple[str, ...]], same: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """Run these stacks of each environment, in as many processes as there are cores; `same` are those not run."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Run:
+    """The stacks of one environment to run: all there are without `known`, the answers of those that may not be run."""
+
+    stacks: tuple[str, ...]
+    known: Mapping[str, Any] | None = None
+
+
+def _side_by_side(root: Path, runs: Mapping[str, _Run]) -> dict[str, dict[str, Any]]:
+    """Run these stacks of each environment, in as many processes as there are cores."""
+    outputs = {
+        name: {stack: one["outputs"] for stack, one in run.known.items()}
+        for name, run in runs.items()
+        if run.known is not None
+    }
     asked = [
         Asked(
             root=root,
             environments=names,
-            stacks={name: stacks[name] for name in names if name in same},
-            outputs={
-                name: {stack: one["outputs"] for stack, one in same[name].items()} for name in names if name in same
-            },
+            stacks={name: runs[name].stacks for name in names if name in outputs},
+            outputs={name: outputs[name] for name in names if name in outputs},
         )
-        for names in shares({name: len(found) for name, found in stacks.items() if found}, count=_PROCESSES)
+        for names in shares({name: len(run.stacks) for name, run in runs.items() if run.stacks}, count=_PROCESSES)
     ]
     return {name: found for answers in ask(*asked) for name, found in answers.items()}
 

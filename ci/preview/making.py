@@ -73,7 +73,11 @@ def make(
     if reasons is not None:
         told = {name: reasons(sources, name) for name in environments}
         why = {name: found for name, found in told.items() if found is not None}
-    wanted = Wanted(environments=tuple(environments), affected={name: tuple(found) for name, found in why.items()})
+    wanted = Wanted(
+        environments=tuple(environments),
+        affected={name: tuple(found) for name, found in why.items()},
+        unsure={name: reasons.unsure(sources, name) for name in why} if reasons is not None else {},
+    )
     both = pairs(repository, sources, wanted, store=store, say=say)
     found: dict[str, Made] = {}
     for name, pair in both.items():
@@ -100,12 +104,21 @@ class Reasons:
         self._questions: dict[str, Question] = {}
 
     def __call__(self, sources: Sources, environment: str) -> Mapping[str, Collection[str]] | None:
+        question = self._question(sources)
+        return question.stacks(environment) if question else None
+
+    def unsure(self, sources: Sources, environment: str) -> Mapping[str, Collection[str]]:
+        """Of these stacks those that differ only where they read one of these keys, or where outputs differ."""
+        question = self._question(sources)
+        return question.unsure(environment) if question else {}
+
+    def _question(self, sources: Sources) -> Question | None:
         if sources.base is None or sources.behind:
             return None
         base = sources.base.id
         if base not in self._questions:
             self._questions[base] = Question(changes(self._root, base))
-        return self._questions[base].stacks(environment)
+        return self._questions[base]
 
 
 def said(sources: Sources) -> Commits:

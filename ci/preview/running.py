@@ -27,7 +27,7 @@ CHECKOUT, _PYTHON = Path("/checkout"), "<python>"
 class Asked:
     """A checkout, and the environments it is asked for; `stacks` and `outputs` as in `ci.preview.declaring`.
 
-    An environment that `stacks` does not name is run whole.
+    An environment that `stacks` does not name is run whole; the answer has those stacks that were run.
     """
 
     root: Path
@@ -112,7 +112,7 @@ def _answered(asked: Asked, started: tuple[subprocess.Popen[bytes], IO[bytes], I
     output.seek(0)
     errors.seek(0)
     try:
-        answer = json.loads(_moved(output.read().decode(), root=asked.root))
+        answer = json.loads(moved(output.read().decode(), root=asked.root))
         if not isinstance(answer, dict):
             raise ValueError("no answer")
         return answer["environments"] if "environments" in answer else {asked.environments[0]: answer}
@@ -122,7 +122,7 @@ def _answered(asked: Asked, started: tuple[subprocess.Popen[bytes], IO[bytes], I
         return dict.fromkeys(asked.environments, error)
 
 
-def _moved(text: str, *, root: Path) -> str:
+def moved(text: str, *, root: Path) -> str:
     """The answer as if the checkout lay at CHECKOUT with its packages in it, whatever the paths of this machine."""
     text = text.replace(sys.executable, _PYTHON).replace(sys.prefix, str(CHECKOUT / ".venv"))
     return re.sub(rf"{re.escape(str(root))}(?=[/\"'\\:;,\s])", str(CHECKOUT), text)

@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from infra.environment import ROOT, parse_toml
-from infra.parts.base import Part
+from infra.components.observed import Observed
+from infra.environment import ROOT, from_toml, parse_toml
 from infra.units import Duration, Size
 
 
-class ProcessManifest(Part):
+class ProcessManifest(Observed):
     """One process: its name, which also names its port, how its health is seen, and what it may use.
 
     `health` is a path such as "/healthz" that is asked over HTTP, "tcp", or "" where running is all that is known.
@@ -30,27 +30,27 @@ class ProcessManifest(Part):
     only_on: Literal["", "kubernetes"] = ""
 
 
-class Scaling(Part):
+class Scaling(Observed):
     """Between how many replicas the service scales."""
 
     minimum: int = Field(ge=0)
     maximum: int = Field(ge=1)
 
 
-class Datasets(Part):
+class Datasets(Observed):
     """The datasets that a service may read, and those that it may write, in one store."""
 
     reads: list[str]
     writes: list[str]
 
 
-class DatabaseRoles(Part):
+class DatabaseRoles(Observed):
     """The roles under which a service connects to PostgreSQL: each may do what its role may."""
 
     roles: list[str]
 
 
-class DataAccess(Part):
+class DataAccess(Observed):
     """What a service may do with data, by store."""
 
     lake: Datasets
@@ -68,26 +68,26 @@ class DataAccess(Part):
         return sorted({*self.lake.writes, *self.warehouse.writes})
 
 
-class Network(Part):
+class Network(Observed):
     """The processes that a service opens connections to, and who may open connections to it."""
 
     calls: list[str]
     open_to: Literal["people", "programs", "nobody"]
 
 
-class Level(Part):
+class Level(Observed):
     """What the service promises."""
 
     availability: str
 
 
-class Budget(Part):
+class Budget(Observed):
     """What the service may cost in one environment, in US dollars a month by list price: more needs sign-off."""
 
     monthly_usd: float = Field(gt=0)
 
 
-class ServiceManifest(Part):
+class ServiceManifest(Observed):
     """All that `services/<name>/service.toml` may say."""
 
     name: str
@@ -104,7 +104,12 @@ class ServiceManifest(Part):
     @classmethod
     def load(cls, service: str, *, root: Path = ROOT) -> ServiceManifest:
         """The manifest of `service`. Raises SettingsError naming file and key."""
-        return parse_toml(root / "services" / service / "service.toml", cls)
+        return parse_toml(root / "services" / service / "service.toml", cls).placed(service)
+
+    @classmethod
+    def read(cls, text: str, *, service: str) -> ServiceManifest:
+        """The manifest of `service` in a text. Raises SettingsError naming the key."""
+        return from_toml(text, cls, path=Path("services", service, "service.toml")).placed(service)
 
     def one(self, process: str) -> ProcessManifest:
         """The manifest of one process. Raises KeyError when the service has none of that name."""

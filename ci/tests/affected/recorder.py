@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,23 +29,29 @@ class Recorder:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def graphs(self, root: Path, environment: str) -> dict[str, str] | None:
-        """A digest of what each stack declares, by name; None where the programs fail."""
+    def answer(self, root: Path, environment: str) -> dict[str, Any] | None:
+        """What each stack declares, by name, as `ci.programs` says it; None where the programs fail."""
         given, answers = self._streams()
         given.write(json.dumps({"root": str(root), "environment": environment}) + "\n")
         given.flush()
         answer: dict[str, Any] = json.loads(answers.readline())
-        if "error" in answer:
-            return None
-        return {
-            name: hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
-            for name, found in answer.items()
-        }
+        return None if "error" in answer else answer
+
+    def graphs(self, root: Path, environment: str) -> dict[str, str] | None:
+        """A digest of what each stack declares, by name; None where the programs fail."""
+        answer = self.answer(root, environment)
+        return None if answer is None else {name: digest(found) for name, found in answer.items()}
 
     def _streams(self) -> tuple[IO[str], IO[str]]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         return self._process.stdin, self._process.stdout
+
+
+def digest(answer: Mapping[str, Any]) -> str:
+    """A digest of what a stack declares; what its program has read is none of it."""
+    declared = {key: value for key, value in answer.items() if key != "read"}
+    return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()
 
 
 @contextlib.contextmanager
@@ -67,9 +73,6 @@ def _libraries() -> None:
     """Import what programs need, and nothing of ours."""
     ours = {str(ROOT), str(HERE.parent)}
     sys.path[:] = [place for place in sys.path if place not in ours and not place.startswith(f"{ROOT}/s")]
-
-    with contextlib.suppress(ImportError):
-        pass
     sys.path_importer_cache.clear()
 
 
