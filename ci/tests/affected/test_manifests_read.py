@@ -27,15 +27,20 @@ COUNT = int(os.environ.get("LEANDATA_EDITS", "8"))
 ENVIRONMENTS = ("local", "cluster", "dev")
 
 
-def again(question: Question, environment: str, *, base: Mapping[str, Any], head: Mapping[str, Any]) -> set[str]:
-    """The stacks that a preview runs, where the programs answered so at the base, and would at head."""
+def sure(question: Question, environment: str, *, base: Mapping[str, Any]) -> frozenset[str]:
+    """The stacks that are run in any case, where the programs answered so at the base."""
     wanted = Wanted(
         environments=(environment,),
         affected={environment: question.stacks(environment)},
         unsure={environment: question.unsure(environment)},
     )
+    return frozenset(wanted.surely(environment, base))
+
+
+def again(question: Question, environment: str, *, base: Mapping[str, Any], head: Mapping[str, Any]) -> set[str]:
+    """The stacks that a preview runs, where the programs answered so at the base, and would at head."""
     before = {name: Program(outputs=found["outputs"]) for name, found in base.items()}
-    some = Some(surely=frozenset(wanted.surely(environment, base)), before=before)
+    some = Some(surely=sure(question, environment, base=base), before=before)
     done: dict[str, Program] = {}
     infos = everything(question.found.root, environment)
     for name in order(infos):
