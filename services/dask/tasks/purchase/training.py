@@ -29,13 +29,13 @@ def train(compute: Compute, *, lake_url: str, files: Sequence[str], until: date)
     `model` is its file (skops), `better` whether it beat the best baseline beyond noise. Raises ComputeError where
     there is too little to learn from.
     """
-    import skops.io
-
     rows = evaluate.known(compute, lake_url=lake_url, files=files, until=until)
     judged = evaluate.assess(rows, until=until)
     model, names = evaluate.learn(rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks into every module that is loaded, old ones too
+        import skops.io
+
         data = skops.io.dumps(model)
     return {
         "model": data,
@@ -71,13 +71,13 @@ def predict(
 
     Raises ComputeError for a file that is no model of ours or holds more than a model.
     """
-    import skops.io
-
     week = Week.of(until + timedelta(days=1))
     rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[week])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # as above
+            import skops.io
+
             learnt: Any = skops.io.loads(model, trusted=list(_TRUSTED))
         probability = learnt.predict_proba(evaluate.matrix(rows, evaluate.names_of(rows)))[:, 1]
     except (TypeError, ValueError, OSError, AttributeError) as error:
