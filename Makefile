@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access affected approve backup bench bootstrap catalogue check comment cost deploy destroy doctor drift drift-issues drill images lineage logs model new-service owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
+.PHONY: help access affected approve backup bench bootstrap catalogue check comment cost deploy destroy doctor drift drift-issues drill images lineage logs model new-service new-source owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -99,6 +99,8 @@ bench: ## measure speed and memory (ONLY=platform,cloud  OUT=file.json)
 	$(LEANDATA) bench --only "$(ONLY)" --out "$(OUT)" $(JSON_)
 new-service: ## make the folder of a new service (NAME=pricing)
 	$(LEANDATA) new-service --name "$(NAME)" $(JSON_)
+new-source: ## make the declaration of a source, its contract and its test (NAME=ads.spend  KIND=files|http|sql)
+	$(LEANDATA) new-source --name "$(NAME)" --kind "$(KIND)" $(JSON_)
 doctor: ## what this machine has, and what is missing
 	$(LEANDATA) doctor --env "$(ENV)" $(JSON_)
 setup: ## install what is missing; every verb does it by itself

@@ -33,7 +33,19 @@ _LOCKED = ("pyproject.toml", "uv.lock", ".python-version", "infra/standins/snowf
 _OLDEST = (3, 11)
 _LEAN_VERBS = frozenset(
     {
-        *("deploy", "destroy", "doctor", "logs", "new-service", "releases", "report", "restart", "rollback", "run"),
+        *(
+            "deploy",
+            "destroy",
+            "doctor",
+            "logs",
+            "new-service",
+            "new-source",
+            "releases",
+            "report",
+            "restart",
+            "rollback",
+            "run",
+        ),
         *("setup", "status", "where"),
     }
 )

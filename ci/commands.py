@@ -187,6 +187,14 @@ VERBS: dict[str, Verb] = {
         help="make the folder of a new service, ready to deploy",
         options=(Option(flag="--name", metavar="NAME", help="lower-case letters and digits"),),
     ),
+    "new-source": Verb(
+        done_by="ci.verbs.new_source:new_source",
+        help="make the declaration of a source with its contract and a test",
+        options=(
+            Option(flag="--name", metavar="SOURCE.TABLE", help="the dataset that it fills, such as ads.spend"),
+            Option(flag="--kind", metavar="KIND", help="files, http or sql"),
+        ),
+    ),
     "owners": Verb(
         done_by="ci.verbs.owners:owners",
         help="who owns a path; without one, write .github/CODEOWNERS from the one source of ownership",

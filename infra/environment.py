@@ -110,6 +110,7 @@ class EnvironmentFile(Part):
     compute: ComputeSize
     orchestrator: OrchestratorSize
     shop: ShopSource
+    sources: dict[str, str] = Field(default_factory=dict[str, str])
     mail: MailSettings
     backup: Backup = Backup()
     aws: Aws | None = None

@@ -12,7 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from ci.backup.manifest import BackupError, Piece, Totals, digest, piece
-from leandata.datasets import CATALOG, Dataset
+from leandata.contract import Dataset
+from leandata.datasets import CATALOG
 from leandata.lake import Lake
 
 _BEING_WRITTEN = re.compile(r"#\d+$")  # obstore writes there before it renames

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.backup.manifest import BackupError, Totals
-from leandata.datasets import CATALOG, Dataset
+from leandata.contract import Dataset
+from leandata.datasets import CATALOG
 from leandata.errors import WarehouseError
 from leandata.lake import Lake, Manifest
 from leandata.warehouse import Warehouse

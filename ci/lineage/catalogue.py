@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 
 from ci.lineage.graph import Lineage, table_of, tables_of
-from leandata.datasets import CATALOG, Column, Dataset
+from leandata.contract import Column, Dataset
+from leandata.datasets import CATALOG
 
 PAGE = "docs/catalogue.md"
 FILE = "shared/leandata/catalogue.json"

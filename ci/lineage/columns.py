@@ -12,7 +12,7 @@ from sqlglot.lineage import lineage
 from sqlglot.optimizer.qualify import qualify
 
 from ci.lineage.compiled import Compiled
-from leandata.datasets import Dataset
+from leandata.contract import Dataset
 from leandata.errors import LeandataError
 
 ROWS = "*"

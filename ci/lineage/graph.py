@@ -13,7 +13,8 @@ from pathlib import Path
 from ci.lineage.code import Code, Function, code
 from ci.lineage.columns import ROWS, Edge, edges, read_columns
 from ci.lineage.compiled import Compiled, compiled
-from leandata.datasets import CATALOG, Dataset
+from leandata.contract import Dataset
+from leandata.datasets import CATALOG
 from leandata.errors import LeandataError
 
 _SERVING = "leandata.serving"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.components.stack import Stack
+from leandata.datasets import CATALOG
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,8 +20,9 @@ class DatabaseLayout:
     stage_zone: str = ""
 
 
+_COLLECTED = {dataset.name.split(".")[0].upper() for dataset in CATALOG.values() if dataset.layer == "RAW"}
 LAYOUT = (
-    DatabaseLayout(name="RAW", schemas=("LAKE", "QUARANTINE", "SHOP"), stage_zone="raw"),
+    DatabaseLayout(name="RAW", schemas=tuple(sorted({"LAKE", *_COLLECTED})), stage_zone="raw"),
     DatabaseLayout(name="STAGING", schemas=("SHOP",)),
     DatabaseLayout(name="MARTS", schemas=("FEATURES", "LAKE", "SALES"), stage_zone="curated"),
 )

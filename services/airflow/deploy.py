@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from infra.components.connections import address_of
 from infra.components.manifest import ServiceManifest
 from infra.components.orchestrator import Orchestrator
@@ -35,6 +37,8 @@ def program() -> None:
         "SOURCE_NOTE": database.source_note,
         "WAREHOUSE": address_of(stack, "airflow", WarehouseOutputs.of(stack).address),
     }
+    if stack.environment.file.sources:
+        parts["SOURCES"] = json.dumps(stack.environment.file.sources, sort_keys=True)
     orchestrator = Orchestrator(
         "airflow",
         stack=stack,

@@ -1,102 +1,17 @@
-"""Every dataset is a contract: name, owner, schema, key, freshness, classification."""
+"""Every dataset is a contract: those of the platform are here, those of a team's own sources a file each beside."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import timedelta
+from pathlib import Path
 
+from leandata.contract import DT as _DT
+from leandata.contract import ROW as _ROW
+from leandata.contract import RUN as _RUN
+from leandata.contract import Column, Dataset, written
 from leandata.errors import ContractError
 
-Type = Literal[
-    "date", "timestamp", "integer", "bigint", "text", "boolean", "decimal(9,6)", "decimal(12,2)", "decimal(14,2)"
-]
-Classification = Literal["internal", "personal"]
-_SNOWFLAKE = {
-    "date": "DATE",
-    "timestamp": "TIMESTAMP_NTZ",
-    "integer": "NUMBER(9,0)",
-    "bigint": "NUMBER(18,0)",
-    "text": "VARCHAR",
-    "boolean": "BOOLEAN",
-    "decimal(9,6)": "NUMBER(9,6)",
-    "decimal(12,2)": "NUMBER(12,2)",
-    "decimal(14,2)": "NUMBER(14,2)",
-}
-_EXACT = {"decimal(9,6)": "numeric(9,6)", "decimal(12,2)": "numeric(12,2)", "decimal(14,2)": "numeric(14,2)"}
-_POSTGRES = {**{kind: kind for kind in _SNOWFLAKE}, "timestamp": "timestamptz", **_EXACT}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Column:
-    """One column; `minimum` is the lowest value that makes sense (None = any)."""
-
-    name: str
-    type: Type
-    description: str
-    nullable: bool = False
-    minimum: int | None = None
-    classification: Classification = "internal"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dataset:
-    """A table that somebody promises: `key` is unique, data is never older than `freshness`.
-
-    `name` is `<schema>.<table>`; `layer` is the warehouse's database, and what is of MODELS lies in the lake alone. A
-    dataset with a `partition` column is collected and loaded by its days; `loaded` columns come from the loading, not
-    from the source.
-    """
-
-    name: str
-    layer: Literal["RAW", "STAGING", "MARTS", "MODELS"]
-    owner: str
-    description: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-    freshness: timedelta
-    partition: str | None = None
-    loaded: tuple[Column, ...] = ()
-    classification: Classification = "internal"
-
-    @property
-    def table(self) -> str:
-        """The table's own name, without its schema."""
-        return self.name.split(".")[1]
-
-    @property
-    def warehouse_table(self) -> str:
-        """The full name in the warehouse, such as RAW.SHOP.ORDERS."""
-        return f"{self.layer}.{self.name}".upper()
-
-    @property
-    def stored(self) -> tuple[Column, ...]:
-        """The columns as they lie in the lake and the warehouse."""
-        return (*self.columns, *self.loaded)
-
-    def late(self, published_at: datetime, *, now: datetime) -> bool:
-        """Whether what was published then is older now than was promised."""
-        return now - published_at > self.freshness
-
-    def create_table_sql(self) -> str:
-        """The statement that makes the table in the warehouse unless it is there."""
-        columns = ", ".join(
-            f"{column.name.upper()} {_SNOWFLAKE[column.type]}{'' if column.nullable else ' NOT NULL'}"
-            for column in self.stored
-        )
-        return f"CREATE TABLE IF NOT EXISTS {self.warehouse_table} ({columns})"
-
-    def postgres_columns(self) -> str:
-        """The columns as PostgreSQL declares them, for the serving database."""
-        return ", ".join(
-            f"{column.name} {_POSTGRES[column.type]}{'' if column.nullable else ' NOT NULL'}" for column in self.columns
-        )
-
-
-_DT = Column(name="_dt", type="date", description="The day of the slice that the row was loaded with")
-_RUN = Column(name="_run", type="text", description="The run that collected the row")
-_ROW = Column(name="_row", type="bigint", description="The row's number in its file, from 0")
 _CUSTOMER = Column(name="customer_id", type="bigint", description="The customer, numbered by the shop", minimum=1)
 
 
@@ -342,7 +257,8 @@ _ALL = (
     ),
 )
 
-CATALOG: Mapping[str, Dataset] = {dataset.name: dataset for dataset in _ALL}
+FOLDER = Path(__file__).with_name("contracts")
+CATALOG: Mapping[str, Dataset] = {dataset.name: dataset for dataset in (*_ALL, *written(FOLDER))}
 
 
 def dataset(name: str) -> Dataset:

@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store
 
-from leandata.datasets import Dataset
+from leandata.contract import Dataset
 from leandata.errors import LakeError, SettingsError
 from leandata.settings import LakeAddress
 from leandata.tables import schema
@@ -34,11 +34,15 @@ from leandata.tables import schema
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,120}")
 _WHOLE = "all"
 _WRITERS = 8
+_MAY_LACK = ("taken", "notes")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """What one run published of one slice: its files (paths in the lake), rows, bytes, and when (UTC, ISO 8601)."""
+    """What one run published of one slice: its files (paths in the lake), rows, bytes, and when (UTC, ISO 8601).
+
+    `taken` names the files of a source whose rows are in the slice; `notes` is what was seen of the source's schema.
+    """
 
     dataset: str
     dt: str
@@ -48,6 +52,8 @@ class Manifest:
     bytes: int
     schema: str
     created: str
+    taken: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def day(self) -> date | None:
@@ -62,23 +68,33 @@ class Lake:
         try:
             address = LakeAddress.parse(url)
             self.url = address.place
-            self._store: Any = _store(address)
+            self._store: Any = store(address)
         except SettingsError as error:
             raise LakeError(f"the lake cannot be opened: {error.what}", where=error.where) from error
         except (BaseError, OSError, ValueError) as error:
             raise LakeError(f"the lake cannot be opened: {_line(error)}", where=self.url) from error
 
-    def publish(self, dataset: Dataset, slices: Mapping[date | None, pa.Table], *, run: str) -> list[Manifest]:
+    def publish(
+        self,
+        dataset: Dataset,
+        slices: Mapping[date | None, pa.Table],
+        *,
+        run: str,
+        taken: Sequence[str] = (),
+        notes: Sequence[str] = (),
+    ) -> list[Manifest]:
         """Write each slice's rows (typed by the contract) and then its manifest; sorted by day.
 
-        The loaded columns `_dt`, `_run` and `_row` are added. An empty slice gets a manifest without files. Repeated
-        under the same run, it finds its own work and changes nothing. Raises LakeError.
+        The loaded columns `_dt`, `_run` and `_row` are added, and `_extra` is empty where the rows have none. An empty
+        slice gets a manifest without files. Repeated under the same run, it finds its own work and changes nothing.
+        `taken` and `notes` go into each manifest. Raises LakeError.
         """
         if not _RUN.fullmatch(run):
             raise LakeError(f"{run!r} cannot name a run", hint="Use letters, digits, dot, dash and underscore")
         days = sorted(slices, key=lambda day: day or date.min)
         with ThreadPoolExecutor(max_workers=_WRITERS) as pool:
-            return list(pool.map(lambda day: self._publish(dataset, day, slices[day], run=run), days))
+            said = (tuple(taken), tuple(notes))
+            return list(pool.map(lambda day: self._publish(dataset, day, slices[day], run=run, said=said), days))
 
     def manifests(self, dataset: Dataset) -> list[Manifest]:
         """Every manifest of a dataset, oldest first."""
@@ -127,7 +143,15 @@ class Lake:
             raise LakeError(f"a published file is lost: {_line(error)}", where=f"{self.url}/{path}") from error
         return pq.read_table(io.BytesIO(bytes(data)))
 
-    def _publish(self, dataset: Dataset, day: date | None, table: pa.Table, *, run: str) -> Manifest:
+    def _publish(
+        self,
+        dataset: Dataset,
+        day: date | None,
+        table: pa.Table,
+        *,
+        run: str,
+        said: tuple[tuple[str, ...], tuple[str, ...]],
+    ) -> Manifest:
         slice_ = f"{_folder(dataset)}/{'dt=' + day.isoformat() if day else _WHOLE}"
         path, size = f"{slice_}/{run}.parquet", 0
         stored = _with_loaded(dataset, table, day=day, run=run)
@@ -146,9 +170,13 @@ class Lake:
             bytes=size,
             schema=hashlib.sha256(str(stored.schema).encode()).hexdigest()[:16],
             created=datetime.now(UTC).isoformat(timespec="microseconds"),
+            taken=said[0],
+            notes=said[1],
         )
         name = f"_manifest/{slice_}/{run}.json"
-        text = json.dumps(asdict(manifest), sort_keys=True)
+        # What is empty is left out: a release before this one reads manifests too.
+        said_ = {key: value for key, value in asdict(manifest).items() if value or key not in _MAY_LACK}
+        text = json.dumps(said_, sort_keys=True)
         return manifest if self._create(name, text.encode()) else self._manifest(name)
 
     def _create(self, path: str, data: bytes) -> bool:
@@ -165,13 +193,15 @@ class Lake:
         try:
             found: dict[str, Any] = json.loads(bytes(self._store.get(path).bytes()))
             files = tuple(found.pop("files"))
-            return Manifest(**found, files=files)
+            taken, notes = (tuple(found.pop(key, ())) for key in _MAY_LACK)
+            return Manifest(**found, files=files, taken=taken, notes=notes)
         except (AttributeError, ValueError, KeyError, TypeError) as error:
             hint = "Remove it, and collect the slice again"
             raise LakeError("a manifest is damaged", where=f"{self.url}/{path}", hint=hint) from error
 
 
-def _store(address: LakeAddress) -> Any:
+def store(address: LakeAddress) -> Any:
+    """The folder or bucket at an address, as obstore opens it."""
     if address.place.startswith("file://"):
         return LocalStore(Path(address.place.removeprefix("file://")), mkdir=True)
     options: Any = address.options
@@ -184,10 +214,13 @@ def _with_loaded(dataset: Dataset, table: pa.Table, *, day: date | None, run: st
         "_dt": pa.array([day] * count, pa.date32()),
         "_run": pa.array([run] * count, pa.string()),
         "_row": pa.array(range(count), pa.int64()),
+        "_extra": pa.nulls(count, pa.string()),
     }
     for column in dataset.loaded:
-        table = table.append_column(column.name, values[column.name])
-    return table.cast(schema(dataset, stored=True))
+        if column.name != "_extra" or "_extra" not in table.column_names:
+            table = table.append_column(column.name, values[column.name])
+    stored = schema(dataset, stored=True)
+    return table.select(stored.names).cast(stored)
 
 
 def _folder(dataset: Dataset) -> str:

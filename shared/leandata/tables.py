@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leandata.datasets import Column, Dataset
+from leandata.contract import Column, Dataset
 from leandata.errors import ContractError
 
 _TYPES: dict[str, Callable[[], pa.DataType]] = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from leandata.datasets import Dataset
+from leandata.contract import Dataset
 from leandata.errors import WarehouseError
 from leandata.lake import Manifest
 from leandata.rights import Guard, Rights

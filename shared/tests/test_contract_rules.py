@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leandata.datasets import CATALOG, Column, Dataset
+from leandata.contract import Column, Dataset
+from leandata.datasets import CATALOG
 from leandata.errors import ContractError
 from leandata.tables import rows_as_json, schema, validate
 

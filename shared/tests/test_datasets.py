@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from leandata.datasets import CATALOG, Dataset, dataset
+from leandata.contract import Dataset
+from leandata.datasets import CATALOG, dataset
 from leandata.errors import ContractError
 from leandata.tables import rows_as_json, schema, validate
 

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leandata.datasets import CATALOG, Dataset, dataset
+from leandata.contract import Dataset
+from leandata.datasets import CATALOG, dataset
 from leandata.errors import LakeError
 from leandata.lake import Lake
 from leandata.tables import schema

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from infra.testing import parts
 from leandata import compute, errors, reports, serving
 from leandata.clock import Week, days, last_complete_week
+from leandata.contract import Dataset
 from leandata.database import Connection, connect, parameters
-from leandata.datasets import CATALOG, Dataset, dataset
+from leandata.datasets import CATALOG, dataset
 from leandata.errors import ComputeError, DatabaseError, LeandataError, MailError
 from leandata.mail import Message, compose, send
 from leandata.settings import DatabaseAddress, MailAddress

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from leandata.datasets import CATALOG, Dataset, dataset
+from leandata.contract import Dataset
+from leandata.datasets import CATALOG, dataset
 from leandata.errors import WarehouseError
 from leandata.settings import WarehouseAddress
 from leandata.warehouse import Warehouse, copy_statements, slice_condition, worth_another_try

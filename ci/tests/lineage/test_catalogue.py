@@ -12,7 +12,8 @@ from ci import cli
 from ci.lineage import catalogue
 from ci.lineage.graph import Lineage
 from ci.verbs import catalogue as verb
-from leandata.datasets import CATALOG, Column, dataset
+from leandata.contract import Column
+from leandata.datasets import CATALOG, dataset
 
 SALES = "MARTS.SALES.WEEKLY_SALES"
 LINEAGE = Lineage(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from infra.components.manifest import ServiceManifest
-from leandata.datasets import Dataset
+from leandata.contract import Dataset
 from leandata.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import Any
 from psycopg import sql
 
 from leandata import serving
+from leandata.contract import Dataset
 from leandata.database import Connection, connect
-from leandata.datasets import CATALOG, Dataset, dataset
+from leandata.datasets import CATALOG, dataset
 from leandata.errors import WarehouseError
 from leandata.serving import Check, Freshness, Sales, Status
 from leandata.settings import Settings

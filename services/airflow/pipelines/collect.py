@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from leandata.clock import days
+from leandata.contract import Dataset
 from leandata.database import Connection, connect
-from leandata.datasets import Dataset, dataset
+from leandata.datasets import dataset
 from leandata.errors import DatabaseError
 from leandata.lake import Lake, Manifest
 from leandata.settings import Settings
-from leandata.tables import Validation, rows_as_json, schema, validate
+from leandata.tables import schema, validate
 from leandata.warehouse import Warehouse
+from pipelines.sources.quarantine import set_apart
 
 STAGE = "RAW.LAKE.FILES"
 COLLECTED = ("quarantine.rows", "shop.customers", "shop.orders")
@@ -43,17 +44,23 @@ class Chunk:
 
 
 def plan(
-    *, known: Collection[date], first: date, today: date, since: date | None = None, until: date | None = None
+    *,
+    known: Collection[date],
+    first: date,
+    today: date,
+    since: date | None = None,
+    until: date | None = None,
+    window: int = _WINDOW_DAYS,
 ) -> list[date]:
-    """The days to collect: those the lake lacks, from the source's first to yesterday, and the last seven again.
+    """The days to collect: those the lake lacks, from the source's first to yesterday, and the last `window` again.
 
-    Orders come late and are corrected, hence the seven. `since` and `until` name a range instead; a day that is not
+    Rows come late and are corrected, hence the window. `since` and `until` name a range instead; a day that is not
     over is not collected, for its slice would say that it is whole.
     """
     yesterday = today - timedelta(days=1)
     if since or until:
         return days(since or first, min(until or yesterday, yesterday))
-    recent = yesterday - timedelta(days=_WINDOW_DAYS - 1)
+    recent = yesterday - timedelta(days=window - 1)
     return [day for day in days(first, yesterday) if day not in known or day >= recent]
 
 
@@ -90,11 +97,13 @@ def collect(settings: Settings, chunk: Chunk, *, run: str) -> int:
         table = _read(connection, chunk, today=today)
     found = validate(orders, table, latest=today)
     wanted = set(chunk.days)
-    slices = {day: rows for day, rows in _by_day(found.good, "ordered_on").items() if day in wanted}
+    slices = {day: rows for day, rows in by_day(found.good, "ordered_on").items() if day in wanted}
     lake = Lake(settings.lake.raw)
     empty = schema(orders).empty_table()
     manifests = lake.publish(orders, {day: slices.get(day, empty) for day in chunk.days}, run=run)
-    _quarantine(lake, orders.name, found, chunk, today=today, run=run)
+    places = [day if day in wanted else today for day in found.bad["ordered_on"].to_pylist()]
+    days_ = {*wanted, today} if chunk.strays else wanted
+    set_apart(lake, orders.name, found.bad, found.reasons, days=days_, places=places, run=run)
     return sum(manifest.rows for manifest in manifests)
 
 
@@ -162,28 +171,9 @@ def _read(connection: Connection, chunk: Chunk, *, today: date) -> pa.Table:
     return pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=names)
 
 
-def _by_day(table: pa.Table, column: str) -> dict[date, pa.Table]:
+def by_day(table: pa.Table, column: str) -> dict[date, pa.Table]:
     """The table cut where the day changes: it is sorted by day, so each slice is a view and nothing is copied."""
     values = table[column].to_pylist()
     starts = [index for index in range(len(values)) if index == 0 or values[index] != values[index - 1]]
     ends = [*starts[1:], len(values)][: len(starts)]
     return {values[start]: table.slice(start, end - start) for start, end in zip(starts, ends, strict=True)}
-
-
-def _quarantine(lake: Lake, name: str, found: Validation, chunk: Chunk, *, today: date, run: str) -> None:
-    """Publish the bad rows of each day; a day that had some and has none now gets an empty slice."""
-    contract = dataset("quarantine.rows")
-    held = [day for day, manifest in lake.latest(contract).items() if day in chunk.days and manifest.rows]
-    places = [day if day in chunk.days else today for day in found.bad["ordered_on"].to_pylist()]
-    slices: dict[date | None, pa.Table] = {day: schema(contract).empty_table() for day in held}
-    rows = pa.table(
-        {
-            "dataset": pa.array([name] * len(places), pa.string()),
-            "reason": pa.array(found.reasons, pa.string()),
-            "row_json": pa.array(rows_as_json(found.bad), pa.string()),
-        },
-        schema=schema(contract),
-    )
-    for day in sorted(set(places)):
-        slices[day] = rows.filter(pc.equal(pa.array(places, pa.date32()), pa.scalar(day, pa.date32())))
-    lake.publish(contract, slices, run=run)

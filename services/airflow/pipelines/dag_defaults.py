@@ -15,6 +15,12 @@ MARTS = Asset("leandata://marts/sales")
 SERVING = Asset("leandata://serving/sales")
 FEATURES = Asset("leandata://marts/features")
 
+
+def collected(source: str) -> Asset:
+    """What the pipeline of a declared source brings up to date in RAW."""
+    return Asset(f"leandata://raw/{source}")
+
+
 DEFAULTS: dict[str, Any] = {
     "owner": "data-team",
     "retries": 3,

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 import anyio
 import psycopg
 
+from leandata.contract import Dataset
 from leandata.database import connect
-from leandata.datasets import Dataset
 from leandata.errors import DatabaseError
 from leandata.settings import DatabaseAddress
 from serving.problems import ProblemError

@@ -18,8 +18,9 @@ from pyarrow import parquet
 from infra.testing.api import Api, prepared, running
 from infra.testing.parts import eventually
 from leandata import serving
+from leandata.contract import Column, Dataset
 from leandata.database import connect
-from leandata.datasets import Column, Dataset, dataset
+from leandata.datasets import dataset
 from leandata.tables import schema
 from serving.exports import FORMATS, File, query, write
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from leandata.contract import Dataset
 from leandata.database import Connection
-from leandata.datasets import Dataset
 from leandata.errors import DatabaseError
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from infra.components.snowflake.plan import (
     user,
 )
 from infra.components.warehouse import LAYOUT, DatabaseLayout
-from leandata.datasets import CATALOG, Dataset
+from leandata.contract import Dataset
+from leandata.datasets import CATALOG
 from leandata.errors import SettingsError
 
 SCHEMAS = sorted({one.warehouse_table.rpartition(".")[0] for one in CATALOG.values() if one.layer != "MODELS"})

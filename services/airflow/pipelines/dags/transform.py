@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 
-from airflow.sdk import dag, task
+from airflow.sdk import AssetAny, dag, task
 
-from pipelines.dag_defaults import DEFAULTS, EVENTS, MARTS, RAW
+from pipelines.dag_defaults import DEFAULTS, EVENTS, MARTS, RAW, collected
+from pipelines.sources.declaration import names
 
 
 @dag(
-    schedule=(RAW | EVENTS), catchup=False, max_active_runs=1, default_args=DEFAULTS, tags=["transform"], doc_md=__doc__
+    schedule=AssetAny(RAW, EVENTS, *map(collected, names())),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=["transform"],
+    doc_md=__doc__,
 )
 def transform() -> None:
     """From RAW to MARTS."""

@@ -10,7 +10,8 @@ from dashboards import parts
 from dashboards.page import Context, Kind, Page, Table
 from leandata import serving
 from leandata.catalogue import entries
-from leandata.datasets import CATALOG, Dataset
+from leandata.contract import Dataset
+from leandata.datasets import CATALOG
 from leandata.serving import Freshness
 
 _HOUR = timedelta(hours=1)

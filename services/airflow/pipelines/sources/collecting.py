@@ -1,0 +1,184 @@
+"""Collect what a source declares into the lake: planned in a few tasks, published whole, safe to do twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from leandata.contract import Dataset
+from leandata.errors import DatabaseError
+from leandata.lake import Lake
+from leandata.mail import Message, send
+from leandata.settings import Settings
+from pipelines import collect as days
+from pipelines.sources import dropping, http, sql
+from pipelines.sources.arriving import judge, table_of
+from pipelines.sources.declaration import Files, HttpPath, Part, Source, SqlTable
+from pipelines.sources.files import Folder
+from pipelines.sources.quarantine import set_apart
+
+_NOTE = "column:"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """What one task collects: a part of the source by its number, and its days, none where it is not cut by days."""
+
+    part: int
+    days: tuple[date, ...] = ()
+    strays: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """As Airflow hands it on."""
+        return {"part": self.part, "days": [day.isoformat() for day in self.days], "strays": self.strays}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Work:
+        """What `plain` made."""
+        found = tuple(date.fromisoformat(day) for day in plain["days"])
+        return cls(part=int(plain["part"]), days=found, strays=bool(plain["strays"]))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Collected:
+    """What a task has done: rows published, what was refused and why, new columns, and what else is worth a line."""
+
+    rows: int = 0
+    refused: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def plan(settings: Settings, source: Source, *, since: date | None = None, until: date | None = None) -> list[Work]:
+    """The work to do now, by what the source holds and what the lake has; `since` and `until` name days instead.
+
+    Raises LeandataError where the source cannot be asked.
+    """
+    found: list[Work] = []
+    for number, part in enumerate(source.parts):
+        chosen = _days(settings, source, part, since=since, until=until)
+        if chosen is None:
+            found.append(Work(part=number))
+        else:
+            found += [Work(part=number, days=one.days, strays=one.strays) for one in days.chunks(chosen)]
+    return found
+
+
+def _days(
+    settings: Settings, source: Source, part: Part, *, since: date | None, until: date | None
+) -> list[date] | None:
+    """The days to collect of a part; None where it is not cut by days."""
+    today = settings.today()
+    if isinstance(part, SqlTable) and part.day_column:
+        with sql.opened(source.address(settings)) as connection:
+            first = date.fromisoformat(part.since) if part.since else sql.first_day(connection, part)
+        if first is None:
+            raise DatabaseError(f"the source has no rows in {part.table}", where=part.dataset)
+        # Of a cursor today counts as well: its slice is read again until it is over.
+        today = today + timedelta(days=1) if part.cursor else today
+    elif isinstance(part, HttpPath) and part.daily:
+        first = date.fromisoformat(part.since)
+    else:
+        return None
+    known = [day for day in Lake(settings.lake.raw).latest(source.contract(part)) if day]
+    return days.plan(known=known, first=first, today=today, since=since, until=until, window=part.window)
+
+
+def collect(settings: Settings, source: Source, work: Work, *, run: str, now: datetime) -> Collected:
+    """Do a task's work: read, hold against the contract, publish; set apart what cannot be published.
+
+    A changed schema refuses what was read together with it, and is told; the rest goes on. New columns are loaded into
+    `_extra`, and the owner is told of each once. Raises LeandataError where the source cannot be read.
+    """
+    part, lake = source.parts[work.part], Lake(settings.lake.raw)
+    contract = source.contract(part)
+    known = frozenset(note for found in lake.latest(contract).values() for note in found.notes)
+    into = _Into(lake=lake, contract=contract, known=known, today=settings.today(), run=run)
+    if isinstance(part, Files):
+        folder = Folder(source.address(settings))
+        found = dropping.collect(lake, folder, part, contract, known=known, day=into.today, run=run, now=now)
+        done = Collected(rows=found.rows, refused=found.refused, new=found.new, notes=found.notes)
+    elif isinstance(part, SqlTable):
+        with sql.opened(source.address(settings)) as connection:
+            table = sql.read(connection, part, days=work.days, strays=work.strays, today=into.today)
+        done = _publish(into, part, work, table)
+    else:
+        done = _paged(into, source.address(settings), part, work)
+    fresh = [name for name in done.new if f"{_NOTE}{name}" not in known]
+    if fresh:
+        send(settings.mail, _mail_of_columns(settings, source, part, fresh))
+    return done
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Into:
+    """Where rows go: the lake, by which contract; what it knows of the schema, the day it is, the run's name."""
+
+    lake: Lake
+    contract: Dataset
+    known: frozenset[str]
+    today: date
+    run: str
+
+
+def _paged(into: _Into, address: str, part: HttpPath, work: Work) -> Collected:
+    """Day by day: each is published as soon as its last page is read, so that another try goes on from there."""
+    total = Collected()
+    names = [column.name for column in into.contract.columns]
+    with http.opened(address) as api:
+        for day in work.days or (None,):
+            one = Work(part=work.part, days=(day,) if day else ())
+            done = _publish(into, part, one, table_of(api.rows(part, day=day), columns=names))
+            total = Collected(
+                rows=total.rows + done.rows,
+                refused=(*total.refused, *done.refused),
+                new=tuple(sorted({*total.new, *done.new})),
+            )
+    return total
+
+
+def _publish(into: _Into, part: SqlTable | HttpPath, work: Work, table: pa.Table) -> Collected:
+    contract = into.contract
+    cut = part.day_column if isinstance(part, SqlTable) else ""
+    found = judge(contract, table, latest=into.today if cut else None, timezone=part.timezone)
+    if found.refused:
+        places = (into.today,) * found.bad.num_rows
+        set_apart(into.lake, contract.name, found.bad, found.reasons, days=(), places=places, run=into.run)
+        span = " to ".join(str(day) for day in dict.fromkeys([*work.days[:1], *work.days[-1:]]))
+        return Collected(refused=(f"{contract.name}{span and ' of '}{span}: {found.refused}",), new=found.new)
+    notes = sorted({*into.known, *(f"{_NOTE}{name}" for name in found.new)})
+    whole = work.days or (into.today,)
+    named = [sql.day_of(one) for one in table[cut].to_pylist()] if cut else [whole[0]] * table.num_rows
+    slices = _sliced(work, found.good, [named[row] for row in found.kept])
+    published = into.lake.publish(contract, slices, run=into.run, notes=notes)
+    wrong = sorted({*range(table.num_rows)} - {*found.kept})
+    places = [day if day and day in whole else into.today for day in (named[row] for row in wrong)]
+    whole = (*whole, into.today) if work.strays else whole
+    set_apart(into.lake, contract.name, found.bad, found.reasons, days=whole, places=places, run=into.run)
+    return Collected(rows=sum(one.rows for one in published), new=found.new)
+
+
+def _sliced(work: Work, rows: pa.Table, named: Sequence[date | None]) -> dict[date | None, pa.Table]:
+    """The rows by the days of the work, a day without any too; all of them for what is not cut by days."""
+    if not work.days:
+        return {None: rows}
+    places: dict[date | None, list[int]] = {day: [] for day in work.days}
+    for number, day in enumerate(named):
+        if day in places:
+            places[day].append(number)
+    return {day: rows.take(pa.array(numbers, pa.int64())) for day, numbers in places.items()}
+
+
+def _mail_of_columns(settings: Settings, source: Source, part: Part, fresh: Sequence[str]) -> Message:
+    names = ", ".join(fresh)
+    text = (
+        f"The source of {part.dataset} has columns that its contract does not know: {names}.\n\n"
+        "They are loaded into _extra, as JSON. Add them to the contract to have them as columns of their own.\n\n"
+        f"Owner: {source.owner}\n"
+    )
+    subject = f"[{settings.environment}] {part.dataset}: new column {names}"
+    return Message(subject=subject, to=[settings.owner_mail], text=text)
