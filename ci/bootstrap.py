@@ -46,7 +46,7 @@ _LEAN_VERBS = frozenset(
             "rollback",
             "run",
         ),
-        *("setup", "status", "where"),
+        *("rollback", "run", "setup", "status", "where"),
     }
 )
 _WITHOUT_ENGINE = frozenset({"affected", "comment", "cost", "owners", "preview", "signoff", "workflows"})

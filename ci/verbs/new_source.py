@@ -15,7 +15,7 @@ _CONTRACTS = Path("shared", "leandata", "contracts")
 _DECLARED = Path("services", "airflow", "pipelines", "sources", "declared")
 _MANIFEST = Path("services", "airflow", "service.toml")
 _CONTRACT = """\
-# What {name} promises. Types: date, timestamp, integer, bigint, text, boolean, decimal(12,2), decimal(14,2), decimal(9,6).
+# What {name} promises. Types are those of leandata.contract: date, timestamp, integer, bigint, text, decimal(12,2), ...
 name = "{name}"
 owner = "data-team"
 description = "What {name} holds."

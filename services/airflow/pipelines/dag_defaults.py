@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Asset
 
 from pipelines.failure import mail_owner
+from pipelines.sources.declaration import names
 
 RAW = Asset("leandata://raw/shop")
 EVENTS = Asset("leandata://raw/events")
@@ -20,6 +21,8 @@ def collected(source: str) -> Asset:
     """What the pipeline of a declared source brings up to date in RAW."""
     return Asset(f"leandata://raw/{source}")
 
+
+SOURCES = [collected(name) for name in names()]
 
 DEFAULTS: dict[str, Any] = {
     "owner": "data-team",

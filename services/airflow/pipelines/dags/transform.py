@@ -6,12 +6,11 @@ import os
 
 from airflow.sdk import AssetAny, dag, task
 
-from pipelines.dag_defaults import DEFAULTS, EVENTS, MARTS, RAW, collected
-from pipelines.sources.declaration import names
+from pipelines.dag_defaults import DEFAULTS, EVENTS, MARTS, RAW, SOURCES
 
 
 @dag(
-    schedule=AssetAny(RAW, EVENTS, *map(collected, names())),
+    schedule=AssetAny(RAW, EVENTS, *SOURCES),
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULTS,
