@@ -126,6 +126,78 @@ def test_a_late_order_ends_in_its_own_day(loaded: Platform) -> None:
         assert warehouse.query(f"SELECT COUNT(*) AS n FROM RAW.SHOP.ORDERS WHERE _dt = '{day}'")[0]["n"] == 0
 
 
+def figures_of(
+    rows: list[tuple[int, date, int, Decimal]], first: date, last: date
+) -> tuple[Decimal, int, int, int, int]:
+    """Revenue, orders, customers, new customers and units of a span, counted from the orders themselves."""
+    inside = [row for row in rows if first <= row[1] <= last]
+    before = {row[0] for row in rows if row[1] < first}
+    customers = {row[0] for row in inside}
+    revenue = sum((row[3] for row in inside), Decimal("0.00"))
+    return revenue, len(inside), len(customers), len(customers - before), sum(row[2] for row in inside)
+
+
+def test_late_changed_and_deleted_orders_are_in_their_own_day_in_every_layer(loaded: Platform) -> None:
+    settings = loaded.settings
+    days = collect.source_days(settings)
+    rows = source()
+    changed, deleted = [row for row in rows if row[1] == days[0]][:2]
+    late = (1, days[3], 3, Decimal("77.10"))
+    expected = [row for row in rows if row not in (changed, deleted)]
+    expected += [(*changed[:3], changed[3] + 5), late]
+    place = "customer_id = %s AND ordered_on = %s AND quantity = %s AND amount_usd = %s"
+    backup = [row for row in rows if row in (changed, deleted)]
+    assert len(backup) == 2, "each is one order"
+
+    def through(run: str) -> None:
+        for part, chunk in enumerate(collect.chunks(collect.source_days(settings))):
+            collect.collect(settings, chunk, run=collect.run_name(run, part=part))
+        collect.load(settings)
+        transform.build(settings, folder=loaded.folder / "dbt")
+        publish.publish(settings, version=run.replace("-", "_"))
+
+    try:
+        with connect(loaded.shop_owner) as shop:
+            shop.execute(f"UPDATE orders SET amount_usd = amount_usd + 5 WHERE {place}", changed)  # pyright: ignore
+            shop.execute(f"DELETE FROM orders WHERE {place}", deleted)  # pyright: ignore
+            shop.execute("INSERT INTO orders VALUES (%s, %s, %s, %s)", late)
+        through("late-and-changed")
+        lake, orders = Lake(settings.lake.raw), dataset("shop.orders")
+        names = [column.name for column in orders.columns]
+        with Warehouse.connect(settings.warehouse) as warehouse, connect(settings.serving) as connection:
+            marts = {
+                name: warehouse.table(dataset(name)).to_pylist() for name in ("sales.daily_sales", "sales.weekly_sales")
+            }
+            served = {one.period: one for one in serving.daily_sales(connection)}
+            weeks = {one.period: one for one in serving.weekly_sales(connection)}
+            raw = warehouse.query(f"SELECT {', '.join(names)} FROM RAW.SHOP.ORDERS WHERE _dt >= '{days[0]}'")
+        for day in days:
+            own = sorted(row for row in expected if row[1] == day)
+            collected = lake.read(lake.latest(orders)[day], orders).select(names).to_pylist()
+            assert sorted(tuple(row.values()) for row in collected) == own
+            assert sorted(tuple(row[name] for name in names) for row in raw if row["ordered_on"] == day) == own
+            figures = figures_of(expected, day, day)
+            (mart,) = [row for row in marts["sales.daily_sales"] if row["day"] == day]
+            assert tuple(mart[name] for name in ("revenue", "orders", "customers", "new_customers", "units")) == figures
+            one = served[day]
+            assert (one.revenue, one.orders, one.customers, one.new_customers, one.units) == figures
+        for start in {Week.of(day).start for day in days if Week.of(day).end < TODAY}:
+            figures = figures_of(expected, start, start + timedelta(days=6))
+            (mart,) = [row for row in marts["sales.weekly_sales"] if row["week"] == start]
+            assert tuple(mart[name] for name in ("revenue", "orders", "customers", "new_customers", "units")) == figures
+            one = weeks[start]
+            assert (one.revenue, one.orders, one.customers, one.new_customers, one.units) == figures
+    finally:
+        with connect(loaded.shop_owner) as shop:
+            shop.execute(f"DELETE FROM orders WHERE {place}", late)  # pyright: ignore
+            shop.execute(f"DELETE FROM orders WHERE {place}", (*changed[:3], changed[3] + 5))  # pyright: ignore
+            for row in backup:
+                shop.execute("INSERT INTO orders VALUES (%s, %s, %s, %s)", row)
+        through("as-it-was")
+    with connect(settings.serving) as connection:
+        assert {one.period: one.revenue for one in serving.weekly_sales(connection) if one.revenue} == revenue_by_week()
+
+
 def test_bad_rows_are_quarantined_with_their_reasons_and_the_rest_loads(loaded: Platform) -> None:
     day = TODAY - timedelta(days=2)
     bad = [(None, day, 1, 5), (7, day, 0, 5), (7, day, 1, -5), (7, None, 1, 5), (7, date(2031, 1, 1), 1, 5)]
