@@ -77,7 +77,7 @@ def things(environment: Environment) -> list[Thing]:
     tables = [
         Thing(store="warehouse", name=one.warehouse_table, place=one.warehouse_table)
         for one in CATALOG.values()
-        if one.layer != "MODELS"
+        if one.in_warehouse
     ]
     tables += [Thing(store="warehouse", name=name, place=f"{name}.ANY") for name in workshops()]
     folders = [
@@ -93,7 +93,7 @@ def things(environment: Environment) -> list[Thing]:
 
 def workshops() -> list[str]:
     """The schemas without contracts and without stages, in which marts are put together."""
-    known = {one.warehouse_table.rpartition(".")[0] for one in CATALOG.values()}
+    known = {one.warehouse_table.rpartition(".")[0] for one in CATALOG.values() if one.in_warehouse}
     every = [f"{database.name}.{schema}" for database in LAYOUT for schema in database.schemas if schema != _FILES]
     return sorted(set(every) - known)
 

@@ -55,3 +55,14 @@ def test_two_things_at_once_and_unknown_versions_are_refused(registry: Registry)
         verb.done(asked(promote="v1", rollback=True), registry, now=NOW)
     with pytest.raises(LeandataError, match="There are: v1, v2"):
         verb.done(asked(promote="v9"), registry, now=NOW)
+
+
+def test_what_became_of_predictions_is_listed(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
+    live = {"as_of": "2026-10-05", "why_not": "", "off": True, "predicted": 0.08, "observed": 0.04}
+    registry.note("v2", live, withdraw=True, run="n")
+    registry.note("v1", {**live, "why_not": "only 7 predictions"}, withdraw=False, run="m")
+    verb.done(asked(), registry, now=NOW)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("live of 2026-10-05: only 7 predictions")
+    assert "withdrawn" in second
+    assert second.endswith("live of 2026-10-05: OFF, predicted 0.0800, 0.0400 ordered")

@@ -52,7 +52,18 @@ def lines(versions: Sequence[Version]) -> list[str]:
     if not versions:
         return ["No model was trained yet. `make run PIPELINE=train_model` does it."]
     return [
-        f"{one.version:<28} {one.trained_on}  {one.state:<8} AUC {one.card['auc']['gradient boosting']:.4f}"
-        f"  saves {one.card['gain'][0]:.5f} nats against {one.card['best_baseline']}"
+        f"{one.version:<28} {one.trained_on}  {one.state:<9} AUC {one.card['auc']['gradient boosting']:.4f}"
+        f"  saves {one.card['gain'][0]:.5f} nats against {one.card['best_baseline']}{_lived(one)}"
         for one in versions
     ]
+
+
+def _lived(version: Version) -> str:
+    """How the version's predictions held when their four weeks were over; "" before that."""
+    live = version.card.get("live")
+    if not live:
+        return ""
+    if live["why_not"]:
+        return f"  live of {live['as_of']}: {live['why_not']}"
+    verdict = "OFF" if live["off"] else "holds"
+    return f"  live of {live['as_of']}: {verdict}, predicted {live['predicted']:.4f}, {live['observed']:.4f} ordered"

@@ -67,8 +67,13 @@ class Dataset:
         return self.name.split(".")[1]
 
     @property
+    def in_warehouse(self) -> bool:
+        """Whether the warehouse has a table of it; what has none lies in the lake alone."""
+        return self.layer != "MODELS"
+
+    @property
     def warehouse_table(self) -> str:
-        """The full name in the warehouse, such as RAW.SHOP.ORDERS."""
+        """The full name in the warehouse, such as RAW.SHOP.ORDERS; where it is not `in_warehouse`, its name only."""
         return f"{self.layer}.{self.name}".upper()
 
     @property

@@ -229,9 +229,9 @@ _ALL = (
         columns=(
             Column(name="version", type="text", description="The version of the model"),
             Column(name="trained_on", type="date", description="The last day that it knew of"),
-            Column(name="state", type="text", description="current, kept or refused (no better than the baseline)"),
+            Column(name="state", type="text", description="current, kept, refused or withdrawn"),
             Column(name="learner", type="text", description="gradient boosting, BG/NBD or last behaviour"),
-            Column(name="metric", type="text", description="auc, log_loss, gain, or calibration of a tenth"),
+            Column(name="metric", type="text", description="auc, log_loss, gain, calibration, live_..."),
             Column(name="value", type="decimal(9,6)", description="The figure"),
             Column(name="low", type="decimal(9,6)", description="From here on, with 95% confidence", nullable=True),
             Column(name="high", type="decimal(9,6)", description="Until here", nullable=True),
@@ -247,7 +247,7 @@ _ALL = (
         columns=(
             Column(name="version", type="text", description="The version"),
             Column(name="trained_on", type="date", description="The last day that it knew of"),
-            Column(name="state", type="text", description="current, kept or refused"),
+            Column(name="state", type="text", description="current, kept, refused or withdrawn"),
             Column(name="file", type="text", description="Where the model lies in the zone, empty for a refused one"),
             Column(name="sha256", type="text", description="Of the file"),
             Column(name="card", type="text", description="What it is and how good it was, as JSON"),

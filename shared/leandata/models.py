@@ -23,12 +23,15 @@ from leandata.errors import LakeError
 from leandata.lake import Lake
 from leandata.tables import schema
 
-State = Literal["current", "kept", "refused"]
+State = Literal["current", "kept", "refused", "withdrawn"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Version:
-    """A version of a model; `file` is where it lies in the zone, "" for a refused one. `card` says how good it was."""
+    """A version of a model; `file` is where it lies in the zone, "" for a refused one. `card` says how good it was.
+
+    A withdrawn version was published and did not hold: nothing goes back to it, but it can be promoted by hand.
+    """
 
     version: str
     trained_on: date
@@ -98,16 +101,35 @@ class Registry:
 
     def rollback(self, *, run: str) -> Version:
         """Go back to the version that was kept before the current one. Raises LakeError where there is none."""
-        known = [one for one in self.versions() if one.state != "refused"]
-        place = next((number for number, one in enumerate(known) if one.state == "current"), 0)
-        before = known[:place]
-        if not before:
+        before = _before_current(self.versions())
+        if before is None:
             raise LakeError("there is no version before the current one", hint="make model LIST=yes shows them all")
-        return self.promote(before[-1].version, run=run)
+        return self.promote(before.version, run=run)
+
+    def note(self, version: str, live: Mapping[str, Any], *, withdraw: bool, run: str) -> None:
+        """Keep in the card of a version, as `live`, how its predictions held; in one write, withdraw it where asked to.
+
+        Where the current version is withdrawn, the one kept before it becomes current; without one it stays current.
+        """
+        known = self.versions()
+        before, place = _before_current(known), [one.version for one in known].index(version)
+        old = known[place]
+        known[place] = dataclasses.replace(old, card={**old.card, "live": dict(live)})
+        if withdraw and (old.state == "kept" or (old.state == "current" and before is not None)):
+            known[place] = _with(known[place], "withdrawn")
+            if old.state == "current" and before is not None:
+                known = [_with(one, "current") if one.version == before.version else one for one in known]
+        self._write(known, run=run)
 
     def _write(self, versions: Sequence[Version], *, run: str) -> None:
         rows = [{**dataclasses.asdict(one), "card": json.dumps(one.card, sort_keys=True)} for one in versions]
         self._lake.publish(self._contract, {None: pa.Table.from_pylist(rows, schema=schema(self._contract))}, run=run)
+
+
+def _before_current(versions: Sequence[Version]) -> Version | None:
+    """The version kept last before the current one."""
+    place = next((number for number, one in enumerate(versions) if one.state == "current"), 0)
+    return next((one for one in reversed(versions[:place]) if one.state == "kept"), None)
 
 
 def _aside(versions: Sequence[Version]) -> list[Version]:

@@ -83,3 +83,19 @@ def test_a_file_that_was_changed_is_not_used(registry: Registry, tmp_path: Path)
     (tmp_path / "models" / "purchase" / "files" / "v1.skops").unlink()
     with pytest.raises(LakeError, match="lost"):
         registry.read(current)
+
+
+def test_a_withdrawn_version_is_not_gone_back_to_and_a_lone_one_stays_current(registry: Registry) -> None:
+    add(registry, "v1")
+    registry.note("v1", {"off": True}, withdraw=True, run="n1")
+    assert states(registry) == {"v1": "current"}, "there is nothing before it"
+    for version in ("v2", "v3"):
+        add(registry, version)
+    registry.note("v2", {"off": True}, withdraw=True, run="n2")
+    assert states(registry) == {"v1": "kept", "v2": "withdrawn", "v3": "current"}
+    registry.note("v3", {"off": True}, withdraw=True, run="n3")
+    assert states(registry) == {"v1": "current", "v2": "withdrawn", "v3": "withdrawn"}
+    assert registry.versions()[2].card["live"] == {"off": True}
+    with pytest.raises(LakeError, match="no version before"):
+        registry.rollback(run="r1")
+    assert registry.promote("v3", run="p1").state == "current"

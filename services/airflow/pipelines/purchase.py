@@ -19,7 +19,7 @@ from pipelines.publish import load_features
 from pipelines.transform import collected_until, order_files
 
 MODEL = "models.purchase"
-_PREDICTIONS, _SCORES = "features.purchase_predictions", "features.purchase_scores"
+PREDICTIONS, _SCORES = "features.purchase_predictions", "features.purchase_scores"
 _TRAIN, _PREDICT = "tasks.purchase.training:train", "tasks.purchase.training:predict"
 _EVERY = timedelta(days=7)
 _SMALLEST = Decimal("0.000001")
@@ -54,7 +54,7 @@ def predict(settings: Settings, *, run: str, version: str) -> int:
         table: pa.Table = cluster.call(
             _PREDICT, **_asked(settings), until=until, model=registry.read(current), version=current.version
         )
-    return load_features(settings, table, contract_name=_PREDICTIONS, as_of=until, run=run, version=version)
+    return load_features(settings, table, contract_name=PREDICTIONS, as_of=until, run=run, version=version)
 
 
 def publish_scores(settings: Settings, versions: Sequence[Version], *, until: date, run: str, version: str) -> int:
@@ -65,7 +65,7 @@ def publish_scores(settings: Settings, versions: Sequence[Version], *, until: da
 
 
 def scores(version: Version) -> list[dict[str, Any]]:
-    """A version's card as rows: AUC and log loss of each learner, the gain, and each tenth's calibration."""
+    """A version's card as rows: AUC and log loss of each learner, gain, each tenth's calibration, what came true."""
     card = version.card
 
     def row(learner: str, metric: str, value: float, *interval: float) -> dict[str, Any]:
@@ -87,6 +87,10 @@ def scores(version: Version) -> list[dict[str, Any]]:
     for number, (_, predicted, observed) in enumerate(card["calibration"], start=1):
         found.append(row("gradient boosting", f"predicted_{number:02}", predicted))
         found.append(row("gradient boosting", f"observed_{number:02}", observed))
+    live = card.get("live", {})
+    found += [
+        row("gradient boosting", f"live_{name}", live[name]) for name in ("error", "observed", "predicted") if live
+    ]
     return found
 
 
@@ -99,7 +103,7 @@ def _done(settings: Settings, current: Version, until: date) -> bool:
     with connect(settings.serving) as connection:
         known = {one.dataset: one.data_until for one in serving.freshness(connection)}
         served = serving.predictions(connection, limit=1)
-    return known.get(_PREDICTIONS) == until and bool(served) and served[0].model_version == current.version
+    return known.get(PREDICTIONS) == until and bool(served) and served[0].model_version == current.version
 
 
 def _exact(value: float) -> Decimal:

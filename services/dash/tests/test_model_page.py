@@ -28,6 +28,8 @@ FOUND = [
     *(score(f"observed_{number:02}", value) for number, value in enumerate(("0.09", "0.02", "0.01"), start=1)),
     *(score(f"predicted_{number:02}", value) for number, value in enumerate(("0.10", "0.03", "0.02"), start=1)),
     score("auc", "0.8418", learner="BG/NBD"),
+    score("live_predicted", "0.05"),
+    score("live_observed", "0.03"),
 ]
 
 
@@ -52,6 +54,7 @@ def test_every_version_is_listed_with_its_state_and_the_baseline() -> None:
     assert [(row[0], row[2]) for row in rows] == [("v3", "refused"), ("v2", "current")]
     assert rows[1][3:5] == ("0.84750", "0.84180")
     assert rows[0][4] == "-"
+    assert rows[1][8:] == ("0.05000", "0.03000"), "what was predicted and what came true"
     lines = client(world()).get("/download/model/versions.csv").text.splitlines()
     assert len(lines) == 3
 

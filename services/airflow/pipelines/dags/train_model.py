@@ -1,4 +1,4 @@
-"""Train the purchase model once a week on Dask, and serve what the current one predicts."""
+"""Hold what was predicted against what customers did, train the purchase model once a week, serve what it predicts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ from pipelines.dag_defaults import DEFAULTS, FEATURES
 @dag(schedule=[FEATURES], catchup=False, max_active_runs=1, default_args=DEFAULTS, tags=["models"], doc_md=__doc__)
 def train_model() -> None:
     """From the raw lake to the models' zone, and to what is served."""
+
+    @task
+    def watch() -> str:
+        from leandata.settings import Settings
+        from pipelines import guard
+        from pipelines.collect import run_name
+        from pipelines.publish import version_name
+
+        context: Any = get_current_context()
+        run = run_name(context["run_id"], part=2, attempt=context["ti"].try_number)
+        said = guard.watch(Settings.load(os.environ), run=run, version=f"live_{version_name(context['run_id'])}")
+        print(said or "no predictions are due to be judged")
+        return said
 
     @task
     def train() -> str:
@@ -40,7 +53,7 @@ def train_model() -> None:
         print(f"{rows} customers")
         return rows
 
-    train() >> predict()  # pyright: ignore
+    watch() >> train() >> predict()  # pyright: ignore
 
 
 train_model()

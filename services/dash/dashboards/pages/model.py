@@ -12,7 +12,7 @@ from leandata import serving
 from leandata.serving import ModelScore
 
 _OWN = "gradient boosting"
-_MARKS = {"current": "good", "kept": "", "refused": "warned"}
+_MARKS = {"current": "good", "kept": "", "refused": "warned", "withdrawn": "warned"}
 
 
 def view(context: Context) -> Sequence[Any]:
@@ -73,6 +73,7 @@ def versions(context: Context) -> Table:
     columns: tuple[tuple[str, Kind], ...] = (
         ("Version", "text"), ("Trained on", "date"), ("State", "text"), ("AUC", "text"), ("AUC of BG/NBD", "text"),
         ("Log loss", "text"), ("Log loss of BG/NBD", "text"), ("Gain", "text"),
+        ("Live: predicted", "text"), ("Live: ordered", "text"),
     )  # fmt: skip
     found = context.read(serving.model_scores)
     names = list(dict.fromkeys(one.version for one in found))
@@ -82,7 +83,8 @@ def versions(context: Context) -> Table:
 def _row(found: Sequence[ModelScore]) -> tuple[Any, ...]:
     first = found[0]
     figures = ((_OWN, "auc"), ("BG/NBD", "auc"), (_OWN, "log_loss"), ("BG/NBD", "log_loss"), (_OWN, "gain"))
-    return (first.version, first.trained_on, first.state, *(_shown(found, *one) for one in figures))
+    lived = ((_OWN, "live_predicted"), (_OWN, "live_observed"))
+    return (first.version, first.trained_on, first.state, *(_shown(found, *one) for one in (*figures, *lived)))
 
 
 def _shown(found: Sequence[ModelScore], learner: str, metric: str) -> str:

@@ -23,6 +23,25 @@ from tasks.purchase.scores import Bools, Floats, Score
 JUDGED, LEARNT = 3, 9
 _FEW = 100
 _KEYS = ("customer_id", "week", "bought")
+_AGES = ("tenure", "recency")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Learnt:
+    """Gradient boosting beside BG/NBD, whose log odds are one of its features; `names` are the others, in their order.
+
+    How long ago a customer came, first and last, reaches trees through BG/NBD only. In later weeks both are longer than
+    anything learnt from, and trees give what is beyond as they give the last they know: probabilities that do not fall.
+    """
+
+    trees: Any
+    names: tuple[str, ...]
+    baseline: bgnbd.BGNBD
+
+    def chances(self, rows: pl.DataFrame) -> Floats:
+        """The probability of each row of a panel."""
+        found = self.trees.predict_proba(_beside(rows, self.names, self.baseline))[:, 1]
+        return np.asarray(found, dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,27 +90,26 @@ def assess(rows: pl.DataFrame, *, until: date) -> Evaluation:
 
 def predictions(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, Floats]:
     """What each model, which learnt from `before`, gives to the rows of `after`."""
-    model, names = learn(before)
-    # the newest week knows each customer's whole history: an older one would count the same purchases again
-    newest = before.filter(pl.col("week") == before["week"].max())
-    baseline = bgnbd.fit(history(newest))
+    learnt = learn(before)
     return {
-        "gradient boosting": np.asarray(model.predict_proba(matrix(after, names))[:, 1], dtype=np.float64),
-        "BG/NBD": baseline.buys(history(after), weeks=4),
+        "gradient boosting": learnt.chances(after),
+        "BG/NBD": learnt.baseline.buys(history(after), weeks=4),
         "last behaviour": _last_behaviour(before, after),
     }
 
 
-def learn(rows: pl.DataFrame) -> tuple[Any, list[str]]:
-    """Gradient boosting that learnt from these rows, and the names of its features in their order."""
+def learn(rows: pl.DataFrame) -> Learnt:
+    """What learnt from these rows. Raises ComputeError where nobody came back."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
+    # the newest week knows each customer's whole history: an older one would count the same purchases again
+    baseline = bgnbd.fit(history(rows.filter(pl.col("week") == rows["week"].max())))
+    names = tuple(name for name in names_of(rows) if name not in _AGES)
     model = HistGradientBoostingClassifier(
         max_iter=120, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=200, l2_regularization=10, random_state=0,
         early_stopping=False,  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
-    names = names_of(rows)
-    return model.fit(matrix(rows, names), _bought(rows)), names
+    return Learnt(trees=model.fit(_beside(rows, names, baseline), _bought(rows)), names=names, baseline=baseline)
 
 
 def names_of(rows: pl.DataFrame) -> list[str]:
@@ -144,3 +162,9 @@ def _bought(rows: pl.DataFrame) -> Bools:
 def matrix(rows: pl.DataFrame, names: Sequence[str]) -> Floats:
     """These features of the rows as numbers; what is not known is NaN."""
     return rows.select(pl.col(names).cast(pl.Float64)).to_numpy()
+
+
+def _beside(rows: pl.DataFrame, names: Sequence[str], baseline: bgnbd.BGNBD) -> Floats:
+    """These features, and BG/NBD's log odds of an order within four weeks as the last one."""
+    chance = np.clip(baseline.buys(history(rows), weeks=4), 1e-6, 1 - 1e-6)
+    return np.column_stack([matrix(rows, names), np.log(chance / (1 - chance))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -9,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from leandata.clock import Week
@@ -17,6 +19,8 @@ from leandata.datasets import dataset
 from leandata.errors import ComputeError
 from leandata.tables import schema
 from tasks.purchase import evaluate, panel
+from tasks.purchase.bgnbd import BGNBD
+from tasks.purchase.scores import Floats
 
 _PREDICTIONS = "features.purchase_predictions"
 # What a file of a model may hold beside numbers and texts: nothing else is made when it is read.
@@ -31,16 +35,17 @@ def train(compute: Compute, *, lake_url: str, files: Sequence[str], until: date)
     """
     rows = evaluate.known(compute, lake_url=lake_url, files=files, until=until)
     judged = evaluate.assess(rows, until=until)
-    model, names = evaluate.learn(rows)
+    learnt = evaluate.learn(rows)
+    kept = {"trees": learnt.trees, "names": list(learnt.names), "baseline": dataclasses.asdict(learnt.baseline)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks into every module that is loaded, old ones too
         import skops.io
 
-        data = skops.io.dumps(model)
+        data = skops.io.dumps(kept)
     return {
         "model": data,
         "better": judged.better,
-        "card": card(judged, names=names, rows=rows.height, until=until),
+        "card": card(judged, names=(*learnt.names, "log odds of BG/NBD"), rows=rows.height, until=until),
     }
 
 
@@ -60,7 +65,7 @@ def card(judged: evaluate.Evaluation, *, names: Sequence[str], rows: int, until:
         "gain": [judged.gain.value, judged.gain.low, judged.gain.high],
         "calibration": [[one.customers, one.predicted, one.observed] for one in judged.calibration],
         "packages": fingerprint(installed()),
-        "limits": "It knows orders only. Where trade slows down, its probabilities are too high at first.",
+        "limits": "It knows orders only. Where trade slows down or picks up as a whole, its probabilities follow late.",
     }
 
 
@@ -78,9 +83,8 @@ def predict(
             warnings.simplefilter("ignore")  # as above
             import skops.io
 
-            learnt: Any = skops.io.loads(model, trusted=list(_TRUSTED))
-        probability = learnt.predict_proba(evaluate.matrix(rows, evaluate.names_of(rows)))[:, 1]
-    except (TypeError, ValueError, OSError, AttributeError) as error:
+            probability = _chances(skops.io.loads(model, trusted=list(_TRUSTED)), rows)
+    except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
         hint = "Promote another version: make model LIST=yes"
         raise ComputeError(f"the model {version} cannot be used: {error}", hint=hint) from error
     values = zip(rows["customer_id"].to_list(), np.round(probability, 6).tolist(), strict=True)
@@ -89,3 +93,11 @@ def predict(
         for who, one in sorted(values)
     ]
     return pa.Table.from_pylist([dict(one) for one in found], schema=schema(dataset(_PREDICTIONS)))
+
+
+def _chances(kept: Any, rows: pl.DataFrame) -> Floats:
+    """The probabilities by what a file held; versions before BG/NBD's odds were a feature are the trees alone."""
+    if not isinstance(kept, dict):
+        return kept.predict_proba(evaluate.matrix(rows, evaluate.names_of(rows)))[:, 1]
+    baseline = BGNBD(**kept["baseline"])
+    return evaluate.Learnt(trees=kept["trees"], names=tuple(kept["names"]), baseline=baseline).chances(rows)
