@@ -24,6 +24,8 @@ from ci.bench.dashboards import TARGETS as DASH_TARGETS
 from ci.bench.dashboards import measure as dashboards
 from ci.bench.exports import TARGETS as EXPORT_TARGETS
 from ci.bench.exports import measure as exports
+from ci.bench.features import TARGETS as FEATURE_TARGETS
+from ci.bench.features import measure as features
 from ci.bench.lake_to_warehouse import measure as lake_to_warehouse
 from ci.bench.previews import TARGETS as PREVIEW_TARGETS
 from ci.bench.previews import measure as previews
@@ -51,6 +53,7 @@ _TARGETS = {
     **COMPARING_TARGETS,
     **DASH_TARGETS,
     **EXPORT_TARGETS,
+    **FEATURE_TARGETS,
     **PREVIEW_TARGETS,
 }
 
@@ -118,6 +121,7 @@ def bench(options: Options) -> int:
         "compare": comparing,
         "dash": dashboards,
         "exports": exports,
+        "features": features,
         "load": lake_to_warehouse,
         "platform": platform,
         "previews": previews,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from infra.provider import health
-from infra.testing import parts
+from infra.testing import dask
 from leandata import compute
 from leandata.errors import ComputeError
 
@@ -26,21 +24,8 @@ def distribution(folder: Path, name: str, version: str) -> str:
 @contextmanager
 def cluster(folder: Path, *, path: str = "") -> Generator[str]:
     """A real scheduler and a worker that finds packages in `path` too; the scheduler's address."""
-    port, page, log = parts.free_port(), parts.free_port(), folder / "dask.log"
-    address = f"tcp://127.0.0.1:{port}"
-    scheduler = [
-        *(sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)),
-        *("--dashboard-address", f"127.0.0.1:{page}"),
-    ]
-    worker = [
-        *("env", f"PYTHONPATH={path}", sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"),
-        *("--no-nanny", "--no-dashboard", "--local-directory", str(folder), "--host", "127.0.0.1"),
-    ]
-    with (
-        parts.running(scheduler, ready=lambda: health.accepts(port), log=log),
-        parts.running(worker, ready=lambda: True, log=log),
-    ):
-        yield address
+    with dask.cluster(folder, environ={"PYTHONPATH": path}) as found:
+        yield found.address
 
 
 def test_what_is_installed_is_told_by_normal_names_and_without_our_own_code() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.environment import ROOT
-from infra.provider import health
-from infra.testing import parts
+from infra.testing import dask
 from leandata.compute import InProcess, connect
 from leandata.datasets import dataset
 from leandata.lake import Lake
@@ -95,7 +93,6 @@ def test_the_task_farm_gives_what_plain_python_gives(
 
 @pytest.mark.integration
 def test_a_real_cluster_gives_the_same_and_survives_a_killed_worker(tmp_path: Path) -> None:
-    port, page = parts.free_port(), parts.free_port()
     lake = Lake(f"file://{tmp_path / 'lake'}")
     table = orders(
         *[
@@ -105,33 +102,11 @@ def test_a_real_cluster_gives_the_same_and_survives_a_killed_worker(tmp_path: Pa
         ]
     )
     files = published(lake, table)
-    scheduler = [
-        *(sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)),
-        *("--dashboard-address", f"127.0.0.1:{page}"),
-    ]
-    worker = [
-        *(
-            sys.executable,
-            "-m",
-            "distributed.cli.dask_worker",
-            f"tcp://127.0.0.1:{port}",
-            "--nthreads",
-            "1",
-            "--no-nanny",
-        ),
-        *("--no-dashboard", "--local-directory", str(tmp_path), "--host", "127.0.0.1"),
-    ]
-    log = tmp_path / "dask.log"
-    with (
-        parts.running(scheduler, ready=lambda: health.accepts(port), log=log),
-        parts.running(worker, ready=lambda: True, log=log),
-        parts.running(worker, ready=lambda: True, log=log) as second,
-        connect(f"tcp://127.0.0.1:{port}") as cluster,
-    ):
+    with dask.cluster(tmp_path, workers=2) as found, connect(found.address) as cluster:
         assert build(cluster, lake_url=lake.url, files=files, as_of=AS_OF).equals(plain(table, as_of=AS_OF))
         named = cluster.call("tasks.features:build", lake_url=lake.url, files=files, as_of=AS_OF)
         assert named.equals(plain(table, as_of=AS_OF)), "a caller without the code gets the same"
-        second.kill()
+        found.workers[1].kill()
         assert build(cluster, lake_url=lake.url, files=files, as_of=AS_OF).equals(plain(table, as_of=AS_OF))
 
 
