@@ -72,9 +72,10 @@ class ComputeSize(Part):
 
 
 class OrchestratorSize(Part):
-    """How many tasks Airflow runs at a time."""
+    """How many tasks Airflow runs at a time, and how many Dask workers of its own it has for whole tasks (0: none)."""
 
     parallelism: int = Field(ge=1)
+    dask_workers: int = Field(default=0, ge=0)
 
 
 class ShopSource(Part):
@@ -125,6 +126,8 @@ class EnvironmentFile(Part):
         missing = sorted(name for name, wanted in needed.items() if wanted and getattr(self, name) is None)
         if missing:
             raise ValueError(f"the table [{missing[0]}] is missing, and substrates name {min(needed[missing[0]])}")
+        if self.orchestrator.dask_workers and {self.substrates.orchestrator, self.substrates.compute} != {"machine"}:
+            raise ValueError("orchestrator.dask_workers is for one machine: in pods each task has a pod of its own")
         return self
 
 

@@ -69,15 +69,27 @@ def run_task(name: str, arguments: Mapping[str, Any]) -> Any:
 def connect(address: str, *, timeout: float = 30.0) -> Generator[Compute]:
     """A cluster's compute, or this process where the address is "in-process".
 
+    Raises ComputeError as `open_client` does.
+    """
+    if address == IN_PROCESS:
+        yield InProcess()
+        return
+    client = open_client(address, timeout=timeout)
+    try:
+        yield Cluster(client)
+    finally:
+        client.close()
+
+
+def open_client(address: str, *, timeout: float = 30.0) -> Client:
+    """A client of the cluster, for whoever opens it to close.
+
     Raises ComputeError without an address (Dask would silently start a cluster of its own), when the scheduler does
     not answer within `timeout` seconds, and when client, scheduler and workers hold a package in several versions.
     """
     if not address:
         hint = f"Set LEANDATA_DASK, such as tcp://127.0.0.1:8786, or {IN_PROCESS}"
         raise ComputeError("no Dask scheduler was named", hint=hint)
-    if address == IN_PROCESS:
-        yield InProcess()
-        return
     from distributed import Client
     from distributed.versions import VersionMismatchWarning
 
@@ -89,10 +101,11 @@ def connect(address: str, *, timeout: float = 30.0) -> Generator[Compute]:
         raise ComputeError(f"the Dask scheduler does not answer: {error}", where=address) from error
     try:
         _await_worker(client, address, timeout=timeout)
-        _refuse_differing(client, address)
-        yield Cluster(client)
-    finally:
+        refuse_differing(client, address)
+    except BaseException:
         client.close()
+        raise
+    return client
 
 
 def installed() -> dict[str, str]:
@@ -122,7 +135,7 @@ def differing(found: Mapping[str, Any]) -> list[str]:
     return [f"{name}: {', '.join(sorted(versions))}" for name, versions in sorted(known.items()) if len(versions) > 1]
 
 
-def _refuse_differing(client: Client, address: str) -> None:
+def refuse_differing(client: Client, address: str) -> None:
     """Raise ComputeError where a distribution that the client or a worker has is another one elsewhere."""
     try:
         theirs: Mapping[str, Mapping[str, str]] = client.run(installed)  # pyright: ignore

@@ -1,6 +1,7 @@
 """Airflow on one machine: API server, scheduler with LocalExecutor, and DAG processor.
 
-There is no triggerer: nothing of ours defers, and an idle one costs 180 MB (docs/adr/0002).
+There is no triggerer: nothing of ours defers, and an idle one costs 180 MB (docs/adr/0002). With
+`[orchestrator] dask_workers` there are workers of the Dask cluster besides, for tasks that ask for them.
 """
 
 from __future__ import annotations
@@ -9,13 +10,12 @@ from importlib.metadata import version
 
 import pulumi
 
-from infra.components.manifest import ServiceManifest
+from infra.components.manifest import ProcessManifest, ServiceManifest
 from infra.components.secret import Kind, RenderedSecret, Secret
 from infra.components.service import Job, Program, Service, Task, Texts
 from infra.components.stack import Stack
 
 _FIXED: dict[str, pulumi.Input[str]] = {
-    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
@@ -29,6 +29,7 @@ _FIXED: dict[str, pulumi.Input[str]] = {
     "AIRFLOW__API__HOST": "127.0.0.1",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
+_LOCAL, _ON_DASK = "LocalExecutor", "DaskExecutor:pipelines.executor.scheduling.DaskExecutor"
 
 
 def make(
@@ -45,7 +46,8 @@ def make(
     """Secrets, the migrated metadata database and the three processes; the address and the password's file."""
     password = Secret("airflow-password", stack=stack, parent=parent)
     secrets = _secrets(parent, stack=stack, password=password.path, database_password=database_password)
-    everything: Texts = {**_settings(stack, dags=dags), **secrets, **settings}
+    plain = _settings(stack, dags=dags)
+    everything: Texts = {**plain, **secrets, **settings}
     airflow = (stack.python, "-m", "airflow")
     release: Texts = {"version": version("apache-airflow")}  # another one migrates first, then restarts all parts
     migrate = Job(
@@ -81,15 +83,37 @@ def make(
             triggers={**code, **release},
             health=f"{scheduler.url}/health",
         ),
+        *_workers(stack, manifest.one("airflow-task"), settings={**plain, **settings}, triggers={**code, **release}),
     ]
     Service("airflow", stack=stack, programs=programs, needs=[migrate.run], parent=parent)
     return pulumi.Output.from_input(api.url), password.path
 
 
+def _workers(stack: Stack, manifest: ProcessManifest, *, settings: Texts, triggers: Texts) -> list[Program]:
+    """Workers of the Dask cluster that run whole tasks, one at a time each; they get none of Airflow's secrets."""
+    folder = stack.folder("airflow-dask")
+    return [
+        Program(
+            manifest=manifest.model_copy(update={"name": f"airflow-dask-worker-{number}"}),
+            command=[
+                *(stack.python, "-m", "distributed.cli.dask_worker", f"tcp://{stack.listen('dask-scheduler').address}"),
+                *("--name", f"airflow-{number}", "--host", stack.listen("dask-scheduler").host, "--nthreads", "1"),
+                *("--resources", "airflow=1", "--preload", "pipelines.executor.worker"),
+                *("--memory-limit", str(manifest.memory), "--no-nanny", "--no-dashboard", "--local-directory", folder),
+            ],
+            settings={**settings, "DASK_TEMPORARY_DIRECTORY": folder},
+            triggers=triggers,
+        )
+        for number in range(1, stack.environment.file.orchestrator.dask_workers + 1)
+    ]
+
+
 def _settings(stack: Stack, *, dags: str) -> Texts:
+    on_dask = stack.environment.file.orchestrator.dask_workers > 0
     api, scheduler = stack.listen("airflow-api"), stack.listen("airflow-scheduler")
     return {
         **_FIXED,
+        "AIRFLOW__CORE__EXECUTOR": f"{_LOCAL},{_ON_DASK}" if on_dask else _LOCAL,
         "AIRFLOW_HOME": stack.folder("airflow"),
         "AIRFLOW__API__BASE_URL": api.url,
         "AIRFLOW__API__PORT": str(api.port),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -33,3 +34,12 @@ DEFAULTS: dict[str, Any] = {
     "execution_timeout": timedelta(minutes=30),
     "on_failure_callback": mail_owner,
 }
+
+
+def on_dask() -> str | None:
+    """What a task says as `executor` to run whole on a worker of the Dask cluster, where Airflow has workers there.
+
+    Elsewhere None: the task runs as all others do.
+    """
+    chosen = os.environ.get("AIRFLOW__CORE__EXECUTOR", "").split(",")
+    return "DaskExecutor" if any(one.startswith("DaskExecutor:") for one in chosen) else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
 
-from pipelines.dag_defaults import DEFAULTS, FEATURES
+from pipelines.dag_defaults import DEFAULTS, FEATURES, on_dask
 
 
 @dag(schedule=[FEATURES], catchup=False, max_active_runs=1, default_args=DEFAULTS, tags=["models"], doc_md=__doc__)
@@ -27,7 +27,7 @@ def train_model() -> None:
         print(said or "no predictions are due to be judged")
         return said
 
-    @task
+    @task(executor=on_dask())
     def train() -> str:
         from leandata.settings import Settings
         from pipelines import purchase
