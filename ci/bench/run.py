@@ -27,6 +27,8 @@ from ci.bench.exports import measure as exports
 from ci.bench.features import TARGETS as FEATURE_TARGETS
 from ci.bench.features import measure as features
 from ci.bench.lake_to_warehouse import measure as lake_to_warehouse
+from ci.bench.pipelines import TARGETS as PIPELINE_TARGETS
+from ci.bench.pipelines import measure as pipelines
 from ci.bench.previews import TARGETS as PREVIEW_TARGETS
 from ci.bench.previews import measure as previews
 from ci.cli import Options, emit
@@ -54,6 +56,7 @@ _TARGETS = {
     **DASH_TARGETS,
     **EXPORT_TARGETS,
     **FEATURE_TARGETS,
+    **PIPELINE_TARGETS,
     **PREVIEW_TARGETS,
 }
 
@@ -123,6 +126,7 @@ def bench(options: Options) -> int:
         "exports": exports,
         "features": features,
         "load": lake_to_warehouse,
+        "pipelines": pipelines,
         "platform": platform,
         "previews": previews,
     }
