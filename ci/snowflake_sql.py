@@ -170,6 +170,16 @@ def _stage(one: Properties) -> Iterator[str]:
     yield f"CREATE STAGE {_place(one, 'database', 'schema')} URL = {text(one.get('url'))}{through}{said}"
 
 
+def _function(one: Properties) -> Iterator[str]:
+    said = one.get("arguments") or []
+    arguments = ", ".join(f"{identifier(each['argName'])} {each['argDataType']}" for each in said)
+    known = {"runtimeVersion": "RUNTIME_VERSION", "handler": "HANDLER", "comment": "COMMENT"}
+    how = f"LANGUAGE PYTHON {one.get('nullInputBehavior')} {one.get('returnResultsBehavior')}{_options(one, known)}"
+    body = text(one.get("functionDefinition")).replace("\n", "\\n")
+    place = _place(one, "database", "schema")
+    yield f"CREATE FUNCTION {place} ({arguments}) RETURNS {one.get('returnType')} {how} AS {body}"
+
+
 def _role(one: Properties) -> Iterator[str]:
     yield f"CREATE ROLE {identifier(one.get('name'))}{_options(one, {'comment': 'COMMENT'})}"
 
@@ -249,6 +259,7 @@ SECTIONS: tuple[tuple[str, Mapping[str, Writer]], ...] = (
     ("Who may read the lake", {"StorageIntegrationAws": _integration}),
     ("File formats", {"FileFormatParquet": _format}),
     ("Stages", {"StageExternalS3": _stage}),
+    ("Functions", {"FunctionPython": _function}),
     ("Who has which role", {"GrantAccountRole": _granted_role}),
     ("What roles own", {"GrantOwnership": _owned}),
     ("What roles may do", {"GrantPrivilegesToAccountRole": _granted}),

@@ -18,7 +18,8 @@ from ci.programs import Program, Resource
 _SNOWFLAKE = "snowflake:index/"
 _ON_SNOWFLAKE = frozenset(
     {
-        *("AccountRole", "Database", "FileFormatParquet", "GrantAccountRole", "GrantOwnership", "Schema"),
+        *("AccountRole", "Database", "FileFormatParquet", "FunctionPython", "GrantAccountRole"),
+        *("GrantOwnership", "Schema"),
         *("GrantPrivilegesToAccountRole", "ResourceMonitor", "ServiceUser", "StageExternalS3", "Warehouse"),
     }
 )

@@ -40,6 +40,21 @@ def test_a_quote_in_a_text_is_doubled_and_a_backslash_too() -> None:
     assert text("it's a \\") == "'it''s a \\\\'"
 
 
+def test_a_function_in_python_is_one_line_whose_text_keeps_its_lines() -> None:
+    said = {
+        "name": "F", "database": "STAGING", "schema": "SHOP", "returnType": "VARCHAR", "handler": "f",
+        "arguments": [{"argName": "X", "argDataType": "NUMBER(38, 0)"}], "runtimeVersion": "3.11",
+        "nullInputBehavior": "RETURNS NULL ON NULL INPUT", "returnResultsBehavior": "IMMUTABLE",
+        "functionDefinition": "def f(x):\n    return 'it'\n",
+    }  # fmt: skip
+    [line] = written("FunctionPython", said)
+    assert line == (
+        'CREATE FUNCTION "STAGING"."SHOP"."F" ("X" NUMBER(38, 0)) RETURNS VARCHAR LANGUAGE PYTHON'
+        " RETURNS NULL ON NULL INPUT IMMUTABLE RUNTIME_VERSION = '3.11' HANDLER = 'f'"
+        r" AS 'def f(x):\n    return ''it''\n';"
+    )
+
+
 def test_a_comment_cannot_end_its_statement() -> None:
     [role] = written("AccountRole", {"name": "READER", "comment": "'; DROP DATABASE RAW; --"})
     assert role == """CREATE ROLE "READER" COMMENT = '''; DROP DATABASE RAW; --';"""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from infra.components.functions import functions
 from infra.components.stack import Stack
 from leandata.datasets import CATALOG
 
@@ -35,5 +36,7 @@ class Warehouse(pulumi.ComponentResource):
 
     def __init__(self, name: str, *, stack: Stack, zones: Mapping[str, pulumi.Input[str]]) -> None:
         super().__init__("leandata:index:Warehouse", name)
-        self.address = stack.implementation("warehouse").make(self, stack=stack, layout=LAYOUT, zones=zones)
+        self.address = stack.implementation("warehouse").make(
+            self, stack=stack, layout=LAYOUT, zones=zones, functions=functions(stack.environment.root)
+        )
         self.register_outputs({"address": self.address})

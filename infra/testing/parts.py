@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import secrets
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from infra.components.functions import Function, functions
 from infra.environment import ROOT
 from infra.provider import health
 from infra.provider.kinds.base import World
@@ -168,6 +170,7 @@ class Warehouse:
 
     folder: Path
     port: int
+    functions: tuple[Function, ...] = field(default_factory=lambda: functions(ROOT))
     process: subprocess.Popen[bytes] | None = None
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -180,8 +183,10 @@ class Warehouse:
         return f"snowflake://test@fakesnow?host=127.0.0.1&port={self.port}&protocol=http"
 
     def start(self) -> None:
-        """Start it on its data."""
+        """Start it on its data, with its functions."""
+        said = json.dumps([one.plain() for one in self.functions])
         command = [str(STANDIN_PYTHON), str(LAUNCHER), "--port", str(self.port), "--data", str(self.folder / "data")]
+        command += ["--functions", said]
         ready = {"kind": "http", "url": f"http://127.0.0.1:{self.port}/healthz", "port": 0}
         log = self.folder / "warehouse.log"
         self.process = self._stack.enter_context(running(command, ready=lambda: health.healthy(ready), log=log))

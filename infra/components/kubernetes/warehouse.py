@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pulumi
 
+from infra.components.functions import Function
 from infra.components.machine.warehouse import MANIFEST
 from infra.components.manifest import ProcessManifest
 from infra.components.service import Program, Service
@@ -17,7 +18,12 @@ _STORAGE = 8 * 2**30
 
 
 def make(
-    parent: pulumi.Resource, *, stack: Stack, layout: Sequence[DatabaseLayout], zones: Mapping[str, pulumi.Input[str]]
+    parent: pulumi.Resource,
+    *,
+    stack: Stack,
+    layout: Sequence[DatabaseLayout],
+    zones: Mapping[str, pulumi.Input[str]],
+    functions: Sequence[Function],
 ) -> pulumi.Output[str]:
     """The pod, which makes databases, schemas and stages as it starts; the address, known when it is ready."""
     listen, folder, lake = stack.listen("warehouse"), stack.folder("warehouse"), stack.folder("lake")
@@ -27,6 +33,7 @@ def make(
         command=[
             *("/app/snowflake/.venv/bin/python", "infra/standins/snowflake/launcher.py"),
             *("--host", listen.bind, "--port", str(listen.port), "--data", folder, "--first", first),
+            *("--functions", json.dumps([one.plain() for one in functions])),
         ],
         storage={folder: _STORAGE},
         shared={lake: "lake"},

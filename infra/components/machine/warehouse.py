@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 
 import pulumi
 
+from infra.components.functions import Function
 from infra.components.manifest import ProcessManifest
 from infra.components.service import Program, Service
 from infra.components.stack import Stack
@@ -25,7 +27,12 @@ MANIFEST = {
 
 
 def make(
-    parent: pulumi.Resource, *, stack: Stack, layout: Sequence[DatabaseLayout], zones: Mapping[str, pulumi.Input[str]]
+    parent: pulumi.Resource,
+    *,
+    stack: Stack,
+    layout: Sequence[DatabaseLayout],
+    zones: Mapping[str, pulumi.Input[str]],
+    functions: Sequence[Function],
 ) -> pulumi.Output[str]:
     """The process, then databases, schemas, file formats and stages; the address, known when all of it is there."""
     listen = stack.listen("warehouse")
@@ -36,6 +43,7 @@ def make(
         command=[
             *(os.fspath(standin / ".venv" / "bin" / "python"), os.fspath(standin / "launcher.py")),
             *("--port", str(listen.port), "--data", stack.folder("warehouse")),
+            *("--functions", json.dumps([one.plain() for one in functions])),
         ],
         triggers=stack.code("infra/standins/snowflake/launcher.py"),
     )

@@ -20,6 +20,7 @@ Admin = Literal["ACCOUNTADMIN", "SECURITYADMIN", "SYSADMIN", "USERADMIN"]
 _PREVIEWS = [
     "snowflake_account_authentication_policy_attachment_resource",
     "snowflake_account_password_policy_attachment_resource",
+    "snowflake_function_python_resource",
     "snowflake_password_policy_resource",
 ]
 

@@ -9,12 +9,13 @@ from typing import Literal
 import pulumi
 import pulumi_snowflake as snowflake
 
+from infra.components.functions import DATABASE, SCHEMA
 from infra.components.snowflake import provider
 from infra.components.snowflake.plan import ADMIN, STAGES, Access, Place, Plan
 from infra.components.stack import Stack
 
 Roles = Mapping[str, snowflake.AccountRole]
-Kind = Literal["DATABASE", "FILE FORMATS", "SCHEMA", "STAGES", "TABLES", "VIEWS"]
+Kind = Literal["DATABASE", "FILE FORMATS", "FUNCTIONS", "SCHEMA", "STAGES", "TABLES", "VIEWS"]
 _OnObject = snowflake.GrantPrivilegesToAccountRoleOnAccountObjectArgs
 _OnSchema = snowflake.GrantPrivilegesToAccountRoleOnSchemaArgs
 _Future = snowflake.GrantPrivilegesToAccountRoleOnSchemaObjectFutureArgs
@@ -41,6 +42,8 @@ def privileges(access: Access) -> Iterator[Privileges]:
         yield Privileges(kind="FILE FORMATS", names=("USAGE",))
         yield Privileges(kind="STAGES", names=("USAGE",))
         return
+    if access.place == Place(database=DATABASE, schema=SCHEMA):
+        yield Privileges(kind="FUNCTIONS", names=("USAGE",))
     yield Privileges(kind="TABLES", names=("SELECT",))
     yield Privileges(kind="VIEWS", names=("SELECT",))
 

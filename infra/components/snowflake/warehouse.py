@@ -8,6 +8,7 @@ import pulumi
 import pulumi_snowflake as snowflake
 
 from infra.components import naming
+from infra.components.functions import DATABASE, SCHEMA, Function
 from infra.components.secret import Secret
 from infra.components.snowflake import integration, keys, provider
 from infra.components.snowflake.account import make_account
@@ -18,9 +19,16 @@ from infra.components.stack import Stack
 from infra.components.warehouse import DatabaseLayout
 from leandata.datasets import CATALOG
 
+_PYTHON = "3.11"
+
 
 def make(
-    parent: pulumi.Resource, *, stack: Stack, layout: Sequence[DatabaseLayout], zones: Mapping[str, pulumi.Input[str]]
+    parent: pulumi.Resource,
+    *,
+    stack: Stack,
+    layout: Sequence[DatabaseLayout],
+    zones: Mapping[str, pulumi.Input[str]],
+    functions: Sequence[Function],
 ) -> pulumi.Output[str]:
     """All of it; the account's address, known when all of it is there: `components.connections.address_of` adds who."""
     said = provider.table(stack.environment)
@@ -40,11 +48,12 @@ def make(
             grants += integration.make_stage(
                 parent, stack=stack, database=database, schemas=schemas, zones=zones, reader=reader, needs=read
             )
+    ready = [*grants, *_make_functions(parent, stack=stack, functions=functions, schemas=schemas, needs=list(grants))]
     users = _make_users(parent, stack=stack, plan=planned, roles=roles, policy=account.programs)
     # Hyphens for underscores: the account's name becomes the name of a host.
     account = f"{said.organization}-{said.account}".lower().replace("_", "-")
     address = f"snowflake://{account}"
-    return pulumi.Output.all(*(made.urn for made in [*grants, *users])).apply(lambda _: address)
+    return pulumi.Output.all(*(made.urn for made in [*ready, *users])).apply(lambda _: address)
 
 
 def _make_databases(
@@ -75,6 +84,40 @@ def _make_databases(
                 opts=owned,
             )
     return databases, schemas
+
+
+def _make_functions(
+    parent: pulumi.Resource,
+    *,
+    stack: Stack,
+    functions: Sequence[Function],
+    schemas: Mapping[Place, snowflake.Schema],
+    needs: list[pulumi.Resource],
+) -> list[pulumi.Resource]:
+    """Functions in Python, owned by SYSADMIN; `needs` grants their use, as rights on what will be come before it."""
+    schema = schemas[Place(database=DATABASE, schema=SCHEMA)]
+    options = provider.options(stack, admin="SYSADMIN", parent=parent, needs=needs)
+    return [
+        snowflake.FunctionPython(
+            one.full_name,
+            name=one.name,
+            database=schema.database,
+            schema=schema.name,
+            arguments=[
+                snowflake.FunctionPythonArgumentArgs(arg_name=argument.name, arg_data_type=argument.type)
+                for argument in one.arguments
+            ],
+            return_type=one.returns,
+            runtime_version=_PYTHON,
+            handler=one.handler,
+            function_definition=one.source,
+            null_input_behavior="RETURNS NULL ON NULL INPUT",
+            return_results_behavior="IMMUTABLE",
+            comment=one.comment,
+            opts=options,
+        )
+        for one in functions
+    ]
 
 
 def _make_users(

@@ -8,16 +8,19 @@ internals, so fakesnow is pinned exactly. What it changes, and why, was measured
 - SUM of decimals is exact;
 - results are kept for a while, not for ever;
 - statements about roles, users, warehouses and the like succeed and do nothing: access is enforced elsewhere;
-- `CREATE TEMPORARY TABLE db.schema.x`, as dbt says it, makes an ordinary table (dbt drops it itself).
+- `CREATE TEMPORARY TABLE db.schema.x`, as dbt says it, makes an ordinary table (dbt drops it itself);
+- functions in Python answer where their full name is called: those that it was started with, and no others.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import functools
 import json
 import re
 import shutil
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ import fakesnow.transforms.stage
 import snowflake.connector.errors
 import uvicorn
 from fakesnow import info_schema, instance, macros
+from sqlglot import exp
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -41,6 +45,7 @@ _NO_OPERATIONS = (
 )
 _QUOTED_STAGE = re.compile(r"""'@((?:"[^"]+"\.?)+)'""")
 _DROP = re.compile(r"^\s*drop\s+(stage|file\s+format)\s+(?:if\s+exists\s+)?(\w+)\.(\w+)\.(\w+)\s*;?\s*$", re.IGNORECASE)
+_TYPES = {"NUMBER(38, 0)": "DECIMAL(38, 0)", "FLOAT": "DOUBLE"}
 _CATALOGUE = "_fs_global._fs_information_schema"
 _TEMPORARY = re.compile(
     r"^(\s*(?:/\*.*?\*/\s*)?create\s+(?:or\s+replace\s+)?)(?:local\s+|global\s+)?temp(?:orary)?\s+(table|view)\s+(?=[\w\"]+\.[\w\"]+\.)",
@@ -98,9 +103,52 @@ def open_warehouse(folder: Path) -> instance.FakeSnow:
     return warehouse
 
 
-def adapt() -> None:
-    """Make fakesnow's cursor answer as Snowflake does where it matters to us."""
+def define(warehouse: instance.FakeSnow, functions: Iterable[Mapping[str, Any]]) -> None:
+    """Make SQL call these functions. Raises what the text of one raises when it is run."""
+    for one in functions:
+        space: dict[str, Any] = {"__name__": one["handler"]}
+        exec(compile(one["source"], f"<{one['name']}>", "exec"), space)
+        warehouse.duck_conn.create_function(
+            inner_name(one["name"]),
+            answering(space[one["handler"]], types=one["arguments"]),
+            [_TYPES.get(type_, type_) for type_ in one["arguments"]],
+            _TYPES.get(one["returns"], one["returns"]),
+            null_handling="special",
+        )
+
+
+def answering(function: Callable[..., Any], *, types: list[str]) -> Callable[..., Any]:
+    """The function as Snowflake calls it: not at all for a NULL, and with an int for a NUMBER without decimals."""
+    whole = [type_ == "NUMBER(38, 0)" for type_ in types]
+
+    @functools.wraps(function)
+    def answer(*values: Any) -> Any:
+        if any(value is None for value in values):
+            return None
+        return function(*(int(value) if cut else value for value, cut in zip(values, whole, strict=True)))
+
+    return answer
+
+
+def inner_name(name: str) -> str:
+    """What DuckDB calls `database.schema.function`: its functions in Python lie in no schema of ours."""
+    return "py_" + name.lower().replace(".", "__")
+
+
+def called(expression: exp.Expression, *, known: frozenset[str]) -> exp.Expression:
+    """The statement with calls of known functions, by their full names, as DuckDB finds them."""
+    for dot in list(expression.find_all(exp.Dot)):
+        call = dot.expression
+        name = f"{dot.this.sql()}.{call.name}".replace('"', "").upper()
+        if isinstance(call, exp.Anonymous) and name in known:
+            dot.replace(exp.Anonymous(this=inner_name(name), expressions=call.expressions))
+    return expression
+
+
+def adapt(known: frozenset[str] = frozenset()) -> None:
+    """Make fakesnow's cursor answer as Snowflake does where it matters to us; `known` are functions in Python."""
     execute = fakesnow.cursor.FakeSnowflakeCursor.execute
+    transform = fakesnow.cursor.FakeSnowflakeCursor._transform
 
     def answer(self: Any, command: str, *args: Any, **options: Any) -> Any:
         try:
@@ -112,6 +160,9 @@ def adapt() -> None:
             raise snowflake.connector.errors.ProgrammingError(msg=message, errno=1, sqlstate="XX000") from error
 
     fakesnow.cursor.FakeSnowflakeCursor.execute = answer
+    fakesnow.cursor.FakeSnowflakeCursor._transform = lambda self, expression, params: transform(
+        self, called(expression, known=known), params
+    )
     fakesnow.cursor.transforms.numeric_agg_implicit_cast = lambda expression: expression
 
 
@@ -129,9 +180,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="listen at this port")
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the databases")
     parser.add_argument("--first", type=json.loads, default=[], metavar="JSON", help="statements to run before serving")
+    parser.add_argument("--functions", type=json.loads, default=[], metavar="JSON", help="functions that SQL may call")
     options = parser.parse_args()
-    adapt()
+    adapt(frozenset(one["name"] for one in options.functions))
     warehouse = fakesnow.server.shared_fs = open_warehouse(options.data.resolve())
+    define(warehouse, options.functions)
     connection = warehouse.connect()
     for statement in options.first:
         connection.cursor().execute(statement)

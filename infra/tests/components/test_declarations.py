@@ -14,6 +14,7 @@ import pytest
 
 from ci.graph import discover
 from ci.programs import Program, Resource, declared
+from infra.components.functions import functions
 from infra.components.manifest import ServiceManifest
 from infra.components.warehouse import LAYOUT
 from infra.environment import ROOT, Environment
@@ -214,6 +215,11 @@ def test_every_stage_reads_a_zone_of_the_lake(programs: dict[str, Program]) -> N
     stages = of(programs, "WarehouseStage")
     assert sorted(stages) == ["MARTS.LAKE.FILES", "RAW.LAKE.FILES"]
     assert {found.properties["url"] for found in stages.values()} <= zones
+
+
+def test_the_warehouse_is_started_with_the_functions_of_the_folder(programs: dict[str, Program]) -> None:
+    command = of(programs, "Process")["warehouse"].properties["command"]
+    assert json.loads(command[command.index("--functions") + 1]) == [one.plain() for one in functions(ROOT)]
 
 
 def test_every_database_has_an_owner_that_logs_in(programs: dict[str, Program]) -> None:

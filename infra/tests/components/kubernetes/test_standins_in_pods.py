@@ -14,6 +14,7 @@ from ci.graph import discover
 from ci.programs import Program
 from ci.testing import declared_by, environment, manifests, of_kind, stack_of
 from infra.components import naming
+from infra.components.functions import functions
 from infra.components.kubernetes import logical, pods
 from infra.components.kubernetes.warehouse import statements
 from infra.components.stack import Stack
@@ -259,6 +260,11 @@ def test_the_warehouse_lays_itself_out_before_it_is_ready(programs: dict[str, Pr
         assert said.index(f"CREATE DATABASE IF NOT EXISTS {database.name}") < min(
             said.index(f"CREATE SCHEMA IF NOT EXISTS {database.name}.{schema}") for schema in database.schemas
         )
+
+
+def test_the_warehouse_in_a_pod_has_the_functions_of_the_folder(programs: dict[str, Program]) -> None:
+    asked = command(programs, "warehouse")
+    assert json.loads(asked[asked.index("--functions") + 1]) == [one.plain() for one in functions(ROOT)]
 
 
 def test_the_warehouses_address_is_one_that_programs_read(programs: dict[str, Program]) -> None:

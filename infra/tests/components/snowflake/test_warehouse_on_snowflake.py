@@ -9,6 +9,7 @@ import pytest
 
 from ci.programs import Program, Resource
 from ci.testing import environment, stack_of
+from infra.components.functions import functions
 from infra.components.snowflake.account import parameters
 from infra.components.snowflake.plan import ADMIN
 from infra.components.warehouse import LAYOUT
@@ -204,6 +205,44 @@ def test_teams_make_and_change_nothing(prod: Program) -> None:
     grants = [one.properties for one in all_of(prod, "GrantPrivilegesToAccountRole").values()]
     teams = [one for one in grants if one["accountRoleName"].startswith("TEAM_")]
     assert {tuple(one["privileges"]) for one in teams} == {("USAGE",)}
+
+
+# -- functions ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_function_of_the_folder_is_one_in_python_with_the_same_text(where: tuple[Environment, Program]) -> None:
+    found, program = where
+    made = all_of(program, "FunctionPython")
+    assert sorted(made) == [one.full_name for one in functions(found.root)]
+    for one in functions(found.root):
+        said = made[one.full_name].properties
+        assert (said["database"], said["schema"], said["name"]) == ("STAGING", "SHOP", one.name)
+        assert said["functionDefinition"] == one.source
+        assert said["handler"] == one.handler
+        assert [(each["argName"], each["argDataType"]) for each in said["arguments"]] == [
+            (each.name, each.type) for each in one.arguments
+        ]
+        assert said["returnType"] == one.returns
+        assert said["nullInputBehavior"] == "RETURNS NULL ON NULL INPUT"
+
+
+def test_a_functions_use_is_granted_before_it_is_there_and_to_those_who_transform(prod: Program) -> None:
+    grants = {
+        name: one
+        for name, one in all_of(prod, "GrantPrivilegesToAccountRole").items()
+        if ((one.properties.get("onSchemaObject") or {}).get("future") or {}).get("objectTypePlural") == "FUNCTIONS"
+    }
+    [grant] = grants.values()
+    assert grant.properties["accountRoleName"] == "STAGING_SHOP_READ"
+    assert grant.properties["privileges"] == ["USAGE"]
+    for one in all_of(prod, "FunctionPython").values():
+        assert grant.urn in before(prod, one.urn)
+    holders = {
+        one.properties.get("parentRoleName")
+        for one in all_of(prod, "GrantAccountRole").values()
+        if str(one.properties["roleName"]).startswith("STAGING_SHOP_")
+    }
+    assert holders == {"STAGING_SHOP_WRITE", "SERVICE_AIRFLOW", ADMIN}
 
 
 # -- the way to the lake -----------------------------------------------------------------------------------------------

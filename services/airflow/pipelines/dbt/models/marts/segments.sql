@@ -33,13 +33,5 @@ select
     recency_score,
     frequency_score,
     monetary_score,
-    case
-        when recency_score >= 4 and frequency_score >= 4 then 'champions'
-        when recency_score = 3 and frequency_score >= 4 then 'loyal'
-        when recency_score >= 4 and orders = 1 then 'new'
-        when recency_score >= 3 then 'promising'
-        when frequency_score >= 4 then 'at_risk'
-        when recency_score = 2 then 'hibernating'
-        else 'lost'
-    end as segment
+    STAGING.SHOP.SEGMENT(recency_score, frequency_score, orders) as segment
 from scored
