@@ -64,6 +64,7 @@ SERVICES = {"airflow", "api", "dash", "dask"}
         ("infra/standins/mail/smtp.py", {"mail"}),
         ("infra/standins/shop/cdnow.csv", {"database"}),
         ("infra/standins/snowflake/launcher.py", {"warehouse", "airflow"}),
+        ("services/airflow/pipelines/functions/segment.py", {"warehouse", "airflow"}),
         ("infra/provider/kinds/warehouse.py", {"warehouse", "airflow"}),
         ("infra/keys/prod.json", set()),
         ("infra/policy/iam.py", set()),
