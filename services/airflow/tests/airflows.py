@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from infra.environment import ROOT
 from infra.provider import health
@@ -102,10 +103,15 @@ class Airflow:
         begun = parts.running(command, ready=lambda: not ready or health.healthy(asked), log=log, seconds=180)
         self.processes[name] = self._stack.enter_context(begun)
 
-    def kill(self, name: str) -> None:
-        """End one process as a power cut would."""
+    def kill(self, name: str, *, children: bool = False) -> None:
+        """End one process at once, with `children` also those that it began, as a power cut would."""
+        begun = psutil.Process(self.processes[name].pid).children(recursive=True) if children else []
         self.processes[name].kill()
         self.processes[name].wait()
+        for one in begun:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(begun, timeout=30)
 
     def stop(self) -> None:
         self._stack.close()

@@ -164,7 +164,7 @@ def test_a_task_goes_on_while_airflow_s_scheduler_is_started_again_and_does_not_
         started.processes["scheduler"].terminate()
         started.processes["scheduler"].wait(timeout=60)
     else:
-        started.kill("scheduler")
+        started.kill("scheduler", children=True)
     started.start("scheduler")
     assert not gone(processes)
     assert started.state(run) == "running"
