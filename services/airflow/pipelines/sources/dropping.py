@@ -44,27 +44,36 @@ class Dropping:
 
 @dataclass(slots=True)
 class _Slice:
-    """A day's files in their order, and their rows in the same."""
+    """A day's files in their order, and their rows in the same, which are read when the day is written anew."""
 
     files: list[Taken]
-    rows: list[pa.Table]
+    rows: list[pa.Table] | None = None
+    manifest: Manifest | None = None
 
     @classmethod
-    def read(cls, lake: Lake, contract: Dataset, manifest: Manifest) -> _Slice:
+    def of(cls, manifest: Manifest) -> _Slice:
+        """A day as it was published."""
         files = [Taken(path=one[0], mark=one[1], digest=one[2], rows=one[3]) for one in map(json.loads, manifest.taken)]
-        table = lake.read(manifest, contract)
-        table = table.select([name for name in table.column_names if name not in ("_dt", "_run", "_row")])
-        starts = [sum(one.rows for one in files[:place]) for place in range(len(files))]
-        return cls(files=files, rows=[table.slice(at, one.rows) for at, one in zip(starts, files, strict=True)])
+        return cls(files=files, manifest=manifest)
 
-    def put(self, file: Taken, rows: pa.Table) -> None:
+    def put(self, file: Taken, rows: pa.Table, *, lake: Lake, contract: Dataset) -> None:
         """In place of an earlier state of the same file, else behind the others."""
+        known = self.rows if self.rows is not None else self._read(lake, contract)
+        self.rows = known
         for place, one in enumerate(self.files):
             if one.path == file.path:
-                self.files[place], self.rows[place] = file, rows
+                self.files[place], known[place] = file, rows
                 return
         self.files.append(file)
-        self.rows.append(rows)
+        known.append(rows)
+
+    def _read(self, lake: Lake, contract: Dataset) -> list[pa.Table]:
+        if self.manifest is None:
+            return []
+        table = lake.read(self.manifest, contract)
+        table = table.select([name for name in table.column_names if name not in ("_dt", "_run", "_row")])
+        starts = [sum(one.rows for one in self.files[:place]) for place in range(len(self.files))]
+        return [table.slice(at, one.rows) for at, one in zip(starts, self.files, strict=True)]
 
 
 def collect(
@@ -84,7 +93,7 @@ def collect(
     place of its earlier rows. One that cannot be read, or whose schema changed, gives no row, is set apart and named.
     `known` are notes of the schema to carry on. Raises LakeError where the folder cannot be listed.
     """
-    slices = {one: _Slice.read(lake, contract, found) for one, found in lake.latest(contract).items() if one}
+    slices = {one: _Slice.of(found) for one, found in lake.latest(contract).items() if one}
     before = [file for one in slices.values() for file in one.files]
     marks, digests = {one.mark for one in before}, {one.digest for one in before}
     homes = {file.path: one for one, found in slices.items() for file in found.files}
@@ -109,13 +118,13 @@ def collect(
         digests.add(content)
         refused += [f"{file.path}: {why}"] if why else []
         taken = Taken(path=file.path, mark=file.mark, digest=content, rows=rows.num_rows)
-        slices.setdefault(home, _Slice(files=[], rows=[])).put(taken, rows)
+        slices.setdefault(home, _Slice(files=[])).put(taken, rows, lake=lake, contract=contract)
         touched.add(home)
     total = 0
     noted = sorted({*known, *(f"column:{name}" for name in new)})
     for one in sorted(touched):
         found = slices[one]
-        table = pa.concat_tables([_nothing(contract), *found.rows], promote_options="default")
+        table = pa.concat_tables([_nothing(contract), *(found.rows or [])], promote_options="default")
         names = [file.plain() for file in found.files]
         total += lake.publish(contract, {one: table}, run=run, taken=names, notes=noted)[0].rows
     return Dropping(rows=total, refused=tuple(refused), new=tuple(sorted(new)), notes=tuple(notes))
