@@ -61,7 +61,7 @@ NOTHING_DEPLOYED = [
     (["test", "--service", "aip"], "no service 'aip'. SERVICE is one of: airflow, api, dash, dask"),
     (
         ["bench", "--only", "luck"],
-        "unknown measure 'luck'. ONLY is one or more of: airflow, api, cloud, compare, dash, exports, load, platform, previews",
+        "unknown measure 'luck'. ONLY is one or more of: airflow, api, cloud, compare, dash, exports, features, load, pipelines, platform, previews",
     ),
     (["new-service", "--name", "Pricing"], "'Pricing' cannot name a service"),
     (["new-service", "--name", "api"], "the service api exists"),

@@ -127,7 +127,7 @@ def load(settings: Settings, names: Sequence[str] = COLLECTED) -> dict[str, int]
     with Warehouse.connect(settings.warehouse) as warehouse:
         for name in names:
             contract = dataset(name)
-            warehouse.ensure(contract)
+            _ensure(warehouse, contract)
             loaded[name] = 0
             # Looked at again afterwards: of two that load a day for the first time at once, neither replaces the other.
             for _ in range(_LOADS):
@@ -136,6 +136,11 @@ def load(settings: Settings, names: Sequence[str] = COLLECTED) -> dict[str, int]
                     break
                 loaded[name] = warehouse.load(contract, slices, stage=STAGE).rows
     return loaded
+
+
+def _ensure(warehouse: Warehouse, contract: Dataset) -> None:
+    """Make the table; of two that make it at once, one is told to try again."""
+    warehouse.retried(lambda: warehouse.ensure(contract))
 
 
 def outdated(
