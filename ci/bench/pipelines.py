@@ -16,7 +16,7 @@ import psutil
 
 from infra.standins.shop.seed import seed
 from infra.testing import parts
-from infra.testing.fixtures import TODAY, url_of
+from infra.testing.fixtures import TODAY, made_zones, settings_of, url_of
 from leandata.database import connect
 from leandata.events import INSERT_SQL, SCHEMA_SQL
 from leandata.settings import DatabaseAddress, Settings
@@ -105,28 +105,16 @@ def accept(found: World, *, count: int) -> None:
 @contextlib.contextmanager
 def world(folder: Path) -> Generator[World]:
     """A shop with the real orders, an inbox, a lake, the stand-in warehouse, a serving database."""
-    from infra.components.connections import own_address
-    from infra.environment import Environment
-
-    zones = {zone: f"file://{folder / 'lake' / zone}" for zone in ("raw", "curated", "models")}
-    for zone in zones:
-        (folder / "lake" / zone).mkdir(parents=True)
+    zones = made_zones(folder)
     (folder / "postgres").mkdir()
     with parts.postgres(folder / "postgres") as server, parts.warehouse(folder, zones=zones) as standin:
         shop = server.database("shop", owner="shop_owner")
         events = server.database("events", owner="events_writer")
         with connect(shop) as connection:
             seed(connection, until=TODAY)
-        told = {
-            **{f"LEANDATA_LAKE_{zone.upper()}": address for zone, address in zones.items()},
-            "LEANDATA_ENVIRONMENT": "test",
-            "LEANDATA_EVENTS": url_of(events),
-            "LEANDATA_SERVING": url_of(server.database("serving", owner="serving_writer")),
-            "LEANDATA_SHOP": url_of(shop),
-            "LEANDATA_TODAY": TODAY.isoformat(),
-            "LEANDATA_WAREHOUSE": own_address(Environment.load("local", environ={}), "airflow", standin.url),
-        }
-        yield World(settings=Settings.load(told), shop=shop, events=events, folder=folder)
+        serving = server.database("serving", owner="serving_writer")
+        settings = settings_of(zones, shop=shop, serving=serving, standin=standin, EVENTS=url_of(events))
+        yield World(settings=settings, shop=shop, events=events, folder=folder)
 
 
 @contextlib.contextmanager

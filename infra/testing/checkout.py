@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -11,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from infra.environment import ROOT, Environment
 from infra.provider.supervisor import Supervisor
-from infra.testing.parts import free_port
+from infra.testing.parts import free_port, kill_tree
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,12 +80,7 @@ class Checkout:
 
 def cut_power(on: Checkout) -> None:
     """Every process of the environment ends at once, its keeper too."""
-    first = psutil.Process(int((on.state / "run" / "supervisord.pid").read_text()))
-    ended = [first, *first.children(recursive=True)]
-    for process in ended:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(ended, timeout=30)
+    kill_tree(int((on.state / "run" / "supervisord.pid").read_text()))
 
 
 def free_base() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -52,6 +52,38 @@ def shop_owner(postgres_server: parts.Postgres) -> DatabaseAddress:
     return owner
 
 
+def made_zones(folder: Path) -> dict[str, str]:
+    """The zones of an empty lake under `folder`, by name."""
+    zones = {zone: folder / "lake" / zone for zone in ("raw", "curated", "models")}
+    for place in zones.values():
+        place.mkdir(parents=True)
+    return {zone: f"file://{place}" for zone, place in zones.items()}
+
+
+def settings_of(
+    zones: Mapping[str, str],
+    *,
+    shop: DatabaseAddress,
+    serving: DatabaseAddress,
+    standin: parts.Warehouse,
+    **more: str,
+) -> Settings:
+    """What the pipelines are told; in the warehouse they may what Airflow may."""
+    from infra.components.connections import own_address
+
+    return Settings.load(
+        {
+            "LEANDATA_ENVIRONMENT": "test",
+            "LEANDATA_TODAY": TODAY.isoformat(),
+            **{f"LEANDATA_LAKE_{zone.upper()}": address for zone, address in zones.items()},
+            "LEANDATA_WAREHOUSE": own_address(Environment.load("local", environ={}), "airflow", standin.url),
+            "LEANDATA_SERVING": url_of(serving),
+            "LEANDATA_SHOP": url_of(shop),
+            **{f"LEANDATA_{name}": value for name, value in more.items()},
+        }
+    )
+
+
 @pytest.fixture(scope="session")
 def platform(
     postgres_server: parts.Postgres,
@@ -60,32 +92,22 @@ def platform(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Generator[Platform]:
     """Everything that the pipelines need, once for all tests; in the warehouse they may what Airflow may."""
-    from infra.components.connections import own_address
-
     folder = tmp_path_factory.mktemp("platform")
-    zones = {zone: f"file://{folder / 'lake' / zone}" for zone in ("raw", "curated", "models")}
-    for zone in zones:
-        (folder / "lake" / zone).mkdir(parents=True)
+    zones = made_zones(folder)
     replica = postgres_server.reader("shop_replica", database="shop", schema="public", owner="shop_owner")
     serving = postgres_server.database("serving", owner="serving_writer")
     with parts.warehouse(folder, zones=zones) as standin:
-        settings = Settings.load(
-            {
-                "LEANDATA_ENVIRONMENT": "test",
-                "LEANDATA_TODAY": TODAY.isoformat(),
-                "LEANDATA_LAKE_RAW": zones["raw"],
-                "LEANDATA_LAKE_CURATED": zones["curated"],
-                "LEANDATA_LAKE_MODELS": zones["models"],
-                "LEANDATA_WAREHOUSE": own_address(Environment.load("local", environ={}), "airflow", standin.url),
-                "LEANDATA_SERVING": url_of(serving),
-                "LEANDATA_SHOP": url_of(replica),
-                "LEANDATA_MAIL": f"smtp://127.0.0.1:{mail_server.smtp_port}?sender=platform@leandata.example",
-                "LEANDATA_REPORT_RECIPIENTS": "management@leandata.example",
-                "LEANDATA_OWNER_MAIL": "data-team@leandata.example",
-                "LEANDATA_COMMIT": "0123456789ab",
-                "LEANDATA_SOURCE_NOTE": "Dates were moved.",
-                "LEANDATA_DASH_URL": "http://127.0.0.1:1/",
-            }
+        settings = settings_of(
+            zones,
+            shop=replica,
+            serving=serving,
+            standin=standin,
+            MAIL=f"smtp://127.0.0.1:{mail_server.smtp_port}?sender=platform@leandata.example",
+            REPORT_RECIPIENTS="management@leandata.example",
+            OWNER_MAIL="data-team@leandata.example",
+            COMMIT="0123456789ab",
+            SOURCE_NOTE="Dates were moved.",
+            DASH_URL="http://127.0.0.1:1/",
         )
         yield Platform(settings=settings, shop_owner=shop_owner, warehouse=standin, mail=mail_server, folder=folder)
 

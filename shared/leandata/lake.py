@@ -9,6 +9,7 @@ is collected again gets a new manifest, and the newest counts.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -92,9 +93,9 @@ class Lake:
         if not _RUN.fullmatch(run):
             raise LakeError(f"{run!r} cannot name a run", hint="Use letters, digits, dot, dash and underscore")
         days = sorted(slices, key=lambda day: day or date.min)
+        publish = functools.partial(self._publish, dataset, run=run, taken=tuple(taken), notes=tuple(notes))
         with ThreadPoolExecutor(max_workers=_WRITERS) as pool:
-            said = (tuple(taken), tuple(notes))
-            return list(pool.map(lambda day: self._publish(dataset, day, slices[day], run=run, said=said), days))
+            return list(pool.map(lambda day: publish(day, slices[day]), days))
 
     def manifests(self, dataset: Dataset) -> list[Manifest]:
         """Every manifest of a dataset, oldest first."""
@@ -150,7 +151,8 @@ class Lake:
         table: pa.Table,
         *,
         run: str,
-        said: tuple[tuple[str, ...], tuple[str, ...]],
+        taken: tuple[str, ...],
+        notes: tuple[str, ...],
     ) -> Manifest:
         slice_ = f"{_folder(dataset)}/{'dt=' + day.isoformat() if day else _WHOLE}"
         path, size = f"{slice_}/{run}.parquet", 0
@@ -170,13 +172,13 @@ class Lake:
             bytes=size,
             schema=hashlib.sha256(str(stored.schema).encode()).hexdigest()[:16],
             created=datetime.now(UTC).isoformat(timespec="microseconds"),
-            taken=said[0],
-            notes=said[1],
+            taken=taken,
+            notes=notes,
         )
         name = f"_manifest/{slice_}/{run}.json"
         # What is empty is left out: a release before this one reads manifests too.
-        said_ = {key: value for key, value in asdict(manifest).items() if value or key not in _MAY_LACK}
-        text = json.dumps(said_, sort_keys=True)
+        said = {key: value for key, value in asdict(manifest).items() if value or key not in _MAY_LACK}
+        text = json.dumps(said, sort_keys=True)
         return manifest if self._create(name, text.encode()) else self._manifest(name)
 
     def _create(self, path: str, data: bytes) -> bool:

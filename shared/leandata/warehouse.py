@@ -80,8 +80,8 @@ class Warehouse:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def ensure(self, dataset: Dataset) -> None:
-        """Make the dataset's table unless it is there."""
-        self.execute(dataset.create_table_sql())
+        """Make the dataset's table unless it is there; of two that make it at once, one tries again."""
+        self.retried(lambda: self.execute(dataset.create_table_sql()))
 
     def table(self, dataset: Dataset) -> pa.Table:
         """All rows of the dataset, by its key, typed by its contract. Raises WarehouseError."""
@@ -100,7 +100,7 @@ class Warehouse:
         COMMIT leaves the table as it was. Two loads of one slice at once end as one of them. Raises WarehouseError.
         """
         started = time.monotonic()
-        self.retried(lambda: self.ensure(dataset))
+        self.ensure(dataset)
         if not slices:
             return LoadResult(rows=0, seconds=time.monotonic() - started)
         rows = self.retried(lambda: self._load(dataset, slices, stage=stage))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import pyarrow as pa
 
@@ -41,6 +42,20 @@ class Chunk:
 
     days: tuple[date, ...]
     strays: bool = False
+
+    @property
+    def span(self) -> str:
+        """Its first and its last day, one where they are the same, "" without any."""
+        return " to ".join(dict.fromkeys(day.isoformat() for day in (*self.days[:1], *self.days[-1:])))
+
+    def plain(self) -> dict[str, Any]:
+        """As Airflow hands it from task to task."""
+        return {"days": [day.isoformat() for day in self.days], "strays": self.strays}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Chunk:
+        """What `plain` made."""
+        return Chunk(days=tuple(date.fromisoformat(day) for day in plain["days"]), strays=bool(plain["strays"]))
 
 
 def plan(
@@ -97,13 +112,13 @@ def collect(settings: Settings, chunk: Chunk, *, run: str) -> int:
         table = _read(connection, chunk, today=today)
     found = validate(orders, table, latest=today)
     wanted = set(chunk.days)
-    slices = {day: rows for day, rows in by_day(found.good, "ordered_on").items() if day in wanted}
+    slices = {day: rows for day, rows in _by_day(found.good, "ordered_on").items() if day in wanted}
     lake = Lake(settings.lake.raw)
     empty = schema(orders).empty_table()
     manifests = lake.publish(orders, {day: slices.get(day, empty) for day in chunk.days}, run=run)
     places = [day if day in wanted else today for day in found.bad["ordered_on"].to_pylist()]
-    days_ = {*wanted, today} if chunk.strays else wanted
-    set_apart(lake, orders.name, found.bad, found.reasons, days=days_, places=places, run=run)
+    judged = {*wanted, today} if chunk.strays else wanted
+    set_apart(lake, orders.name, found.bad, found.reasons, days=judged, places=places, run=run)
     return sum(manifest.rows for manifest in manifests)
 
 
@@ -127,7 +142,7 @@ def load(settings: Settings, names: Sequence[str] = COLLECTED) -> dict[str, int]
     with Warehouse.connect(settings.warehouse) as warehouse:
         for name in names:
             contract = dataset(name)
-            _ensure(warehouse, contract)
+            warehouse.ensure(contract)
             loaded[name] = 0
             # Looked at again afterwards: of two that load a day for the first time at once, neither replaces the other.
             for _ in range(_LOADS):
@@ -136,11 +151,6 @@ def load(settings: Settings, names: Sequence[str] = COLLECTED) -> dict[str, int]
                     break
                 loaded[name] = warehouse.load(contract, slices, stage=STAGE).rows
     return loaded
-
-
-def _ensure(warehouse: Warehouse, contract: Dataset) -> None:
-    """Make the table; of two that make it at once, one is told to try again."""
-    warehouse.retried(lambda: warehouse.ensure(contract))
 
 
 def outdated(
@@ -176,7 +186,7 @@ def _read(connection: Connection, chunk: Chunk, *, today: date) -> pa.Table:
     return pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=names)
 
 
-def by_day(table: pa.Table, column: str) -> dict[date, pa.Table]:
+def _by_day(table: pa.Table, column: str) -> dict[date, pa.Table]:
     """The table cut where the day changes: it is sorted by day, so each slice is a view and nothing is copied."""
     values = table[column].to_pylist()
     starts = [index for index in range(len(values)) if index == 0 or values[index] != values[index - 1]]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 
 from infra.environment import ROOT
 from infra.provider import health
@@ -105,13 +104,10 @@ class Airflow:
 
     def kill(self, name: str, *, children: bool = False) -> None:
         """End one process at once, with `children` also those that it began, as a power cut would."""
-        begun = psutil.Process(self.processes[name].pid).children(recursive=True) if children else []
+        if children:
+            parts.kill_tree(self.processes[name].pid)
         self.processes[name].kill()
         self.processes[name].wait()
-        for one in begun:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-        psutil.wait_procs(begun, timeout=30)
 
     def stop(self) -> None:
         self._stack.close()

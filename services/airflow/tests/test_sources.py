@@ -29,7 +29,8 @@ from leandata.lake import Lake
 from leandata.settings import Settings
 from leandata.warehouse import Warehouse
 from pipelines.sources import collecting, http
-from pipelines.sources.collecting import Collected, Work
+from pipelines.sources.arriving import Collected
+from pipelines.sources.collecting import Work
 from pipelines.sources.declaration import HttpPath, Source, load
 
 pytestmark = pytest.mark.integration

@@ -15,6 +15,7 @@ import pytest
 
 from leandata.contract import Column, Dataset, written
 from leandata.errors import ContractError, SettingsError
+from pipelines.collect import Chunk
 from pipelines.sources import files
 from pipelines.sources.arriving import judge, table_of
 from pipelines.sources.collecting import Work
@@ -277,5 +278,5 @@ def test_every_declared_source_can_be_loaded_and_has_its_contracts() -> None:
 
 
 def test_work_is_the_same_after_it_was_handed_on() -> None:
-    work = Work(part=1, days=(date(2026, 11, 1), date(2026, 11, 2)), strays=True)
+    work = Work(part=1, chunk=Chunk(days=(date(2026, 11, 1), date(2026, 11, 2)), strays=True))
     assert Work.of(json.loads(json.dumps(work.plain()))) == work

@@ -33,10 +33,7 @@ def collect_shop() -> None:
 
         asked = {name: date.fromisoformat(value) if value else None for name, value in (params or {}).items()}
         wanted = source_days(Settings.load(os.environ), since=asked.get("from"), until=asked.get("to"))
-        return [
-            {"part": part, "days": [day.isoformat() for day in chunk.days], "strays": chunk.strays}
-            for part, chunk in enumerate(chunks(wanted))
-        ]
+        return [{"part": part, **chunk.plain()} for part, chunk in enumerate(chunks(wanted))]
 
     @task(map_index_template="{{ span }}")
     def collect(chunk: dict[str, Any]) -> int:

@@ -50,9 +50,9 @@ def declare(name: str, source: Source) -> None:
             from pipelines.sources import collecting
 
             context: Any = get_current_context()
-            context["span"] = " to ".join([*work["days"][:1], *work["days"][1:][-1:]]) or "all"
-            run = run_name(context["run_id"], part=work["task"], attempt=context["ti"].try_number)
             wanted = collecting.Work.of(work)
+            context["span"] = wanted.chunk.span or "all"
+            run = run_name(context["run_id"], part=work["task"], attempt=context["ti"].try_number)
             done = collecting.collect(Settings.load(os.environ), source, wanted, run=run, now=datetime.now(UTC))
             print("\n".join([f"{done.rows} rows", *done.notes, *done.refused]))
             return list(done.refused)

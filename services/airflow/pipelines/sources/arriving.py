@@ -36,6 +36,21 @@ class Arrived:
     kept: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Collected:
+    """What came of a task: rows published, what was refused and why, columns that are new, and lines for the log."""
+
+    rows: int = 0
+    refused: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def noted(new: Iterable[str]) -> set[str]:
+    """These new columns as a manifest keeps them among its notes."""
+    return {f"column:{name}" for name in new}
+
+
 def judge(contract: Dataset, table: pa.Table, *, latest: Any = None, timezone: str = "") -> Arrived:
     """Hold what arrived against its contract.
 

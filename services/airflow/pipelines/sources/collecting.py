@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -15,13 +15,14 @@ from leandata.lake import Lake
 from leandata.mail import Message, send
 from leandata.settings import Settings
 from pipelines import collect as days
+from pipelines.collect import Chunk
 from pipelines.sources import dropping, http, sql
-from pipelines.sources.arriving import judge, table_of
+from pipelines.sources.arriving import Collected, judge, noted, table_of
 from pipelines.sources.declaration import Files, HttpPath, Part, Source, SqlTable
 from pipelines.sources.files import Folder
 from pipelines.sources.quarantine import set_apart
 
-_NOTE = "column:"
+_WHOLE = Chunk(days=())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,28 +30,16 @@ class Work:
     """What one task collects: a part of the source by its number, and its days, none where it is not cut by days."""
 
     part: int
-    days: tuple[date, ...] = ()
-    strays: bool = False
+    chunk: Chunk = _WHOLE
 
     def plain(self) -> dict[str, Any]:
         """As Airflow hands it on."""
-        return {"part": self.part, "days": [day.isoformat() for day in self.days], "strays": self.strays}
+        return {"part": self.part, **self.chunk.plain()}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Work:
         """What `plain` made."""
-        found = tuple(date.fromisoformat(day) for day in plain["days"])
-        return cls(part=int(plain["part"]), days=found, strays=bool(plain["strays"]))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Collected:
-    """What a task has done: rows published, what was refused and why, new columns, and what else is worth a line."""
-
-    rows: int = 0
-    refused: tuple[str, ...] = ()
-    new: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+        return cls(part=int(plain["part"]), chunk=Chunk.of(plain))
 
 
 def plan(settings: Settings, source: Source, *, since: date | None = None, until: date | None = None) -> list[Work]:
@@ -64,7 +53,7 @@ def plan(settings: Settings, source: Source, *, since: date | None = None, until
         if chosen is None:
             found.append(Work(part=number))
         else:
-            found += [Work(part=number, days=one.days, strays=one.strays) for one in days.chunks(chosen)]
+            found += [Work(part=number, chunk=chunk) for chunk in days.chunks(chosen)]
     return found
 
 
@@ -100,15 +89,14 @@ def collect(settings: Settings, source: Source, work: Work, *, run: str, now: da
     into = _Into(lake=lake, contract=contract, known=known, today=settings.today(), run=run)
     if isinstance(part, Files):
         folder = Folder(source.address(settings))
-        found = dropping.collect(lake, folder, part, contract, known=known, day=into.today, run=run, now=now)
-        done = Collected(rows=found.rows, refused=found.refused, new=found.new, notes=found.notes)
+        done = dropping.collect(lake, folder, part, contract, known=known, day=into.today, run=run, now=now)
     elif isinstance(part, SqlTable):
         with sql.opened(source.address(settings)) as connection:
-            table = sql.read(connection, part, days=work.days, strays=work.strays, today=into.today)
-        done = _publish(into, part, work, table)
+            table = sql.read(connection, part, days=work.chunk.days, strays=work.chunk.strays, today=into.today)
+        done = _publish(into, part, work.chunk, table)
     else:
-        done = _paged(into, source.address(settings), part, work)
-    fresh = [name for name in done.new if f"{_NOTE}{name}" not in known]
+        done = _paged(into, source.address(settings), part, work.chunk.days)
+    fresh = [name for name in done.new if not noted([name]) & known]
     if fresh:
         send(settings.mail, _mail_of_columns(settings, source, part, fresh))
     return done
@@ -125,14 +113,14 @@ class _Into:
     run: str
 
 
-def _paged(into: _Into, address: str, part: HttpPath, work: Work) -> Collected:
+def _paged(into: _Into, address: str, part: HttpPath, asked: Sequence[date]) -> Collected:
     """Day by day: each is published as soon as its last page is read, so that another try goes on from there."""
     total = Collected()
     names = [column.name for column in into.contract.columns]
     with http.opened(address) as api:
-        for day in work.days or (None,):
-            one = Work(part=work.part, days=(day,) if day else ())
-            done = _publish(into, part, one, table_of(api.rows(part, day=day), columns=names))
+        for day in asked or (None,):
+            chunk = Chunk(days=(day,) if day else ())
+            done = _publish(into, part, chunk, table_of(api.rows(part, day=day), columns=names))
             total = Collected(
                 rows=total.rows + done.rows,
                 refused=(*total.refused, *done.refused),
@@ -141,32 +129,32 @@ def _paged(into: _Into, address: str, part: HttpPath, work: Work) -> Collected:
     return total
 
 
-def _publish(into: _Into, part: SqlTable | HttpPath, work: Work, table: pa.Table) -> Collected:
+def _publish(into: _Into, part: SqlTable | HttpPath, chunk: Chunk, table: pa.Table) -> Collected:
     contract = into.contract
     cut = part.day_column if isinstance(part, SqlTable) else ""
     found = judge(contract, table, latest=into.today if cut else None, timezone=part.timezone)
     if found.refused:
         places = (into.today,) * found.bad.num_rows
         set_apart(into.lake, contract.name, found.bad, found.reasons, days=(), places=places, run=into.run)
-        span = " to ".join(str(day) for day in dict.fromkeys([*work.days[:1], *work.days[-1:]]))
-        return Collected(refused=(f"{contract.name}{span and ' of '}{span}: {found.refused}",), new=found.new)
-    notes = sorted({*into.known, *(f"{_NOTE}{name}" for name in found.new)})
-    whole = work.days or (into.today,)
+        which = f"{contract.name} of {chunk.span}" if chunk.days else contract.name
+        return Collected(refused=(f"{which}: {found.refused}",), new=found.new)
+    notes = sorted(into.known | noted(found.new))
+    whole = chunk.days or (into.today,)
     named = [sql.day_of(one) for one in table[cut].to_pylist()] if cut else [whole[0]] * table.num_rows
-    slices = _sliced(work, found.good, [named[row] for row in found.kept])
+    slices = _sliced(chunk, found.good, [named[row] for row in found.kept])
     published = into.lake.publish(contract, slices, run=into.run, notes=notes)
     wrong = sorted({*range(table.num_rows)} - {*found.kept})
     places = [day if day and day in whole else into.today for day in (named[row] for row in wrong)]
-    whole = (*whole, into.today) if work.strays else whole
+    whole = (*whole, into.today) if chunk.strays else whole
     set_apart(into.lake, contract.name, found.bad, found.reasons, days=whole, places=places, run=into.run)
     return Collected(rows=sum(one.rows for one in published), new=found.new)
 
 
-def _sliced(work: Work, rows: pa.Table, named: Sequence[date | None]) -> dict[date | None, pa.Table]:
-    """The rows by the days of the work, a day without any too; all of them for what is not cut by days."""
-    if not work.days:
+def _sliced(chunk: Chunk, rows: pa.Table, named: Sequence[date | None]) -> dict[date | None, pa.Table]:
+    """The rows by the days of the chunk, a day without any too; all of them for what is not cut by days."""
+    if not chunk.days:
         return {None: rows}
-    places: dict[date | None, list[int]] = {day: [] for day in work.days}
+    places: dict[date | None, list[int]] = {day: [] for day in chunk.days}
     for number, day in enumerate(named):
         if day in places:
             places[day].append(number)

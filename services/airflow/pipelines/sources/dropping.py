@@ -12,7 +12,7 @@ import pyarrow as pa
 from leandata.contract import Dataset
 from leandata.lake import Lake, Manifest
 from leandata.tables import schema
-from pipelines.sources.arriving import judge
+from pipelines.sources.arriving import Collected, judge, noted
 from pipelines.sources.declaration import Files
 from pipelines.sources.files import Dropped, Folder, UnreadableError, digest, parse, whole
 from pipelines.sources.quarantine import set_apart
@@ -30,16 +30,6 @@ class Taken:
     def plain(self) -> str:
         """As a manifest keeps it."""
         return json.dumps([self.path, self.mark, self.digest, self.rows])
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dropping:
-    """What was done with the files: rows published, files refused and why, columns that are new, lines to log."""
-
-    rows: int
-    refused: tuple[str, ...]
-    new: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -86,7 +76,7 @@ def collect(
     day: date,
     run: str,
     now: datetime,
-) -> Dropping:
+) -> Collected:
     """Take the files that are new or another than before, and publish the days they are of.
 
     A file that comes again with the same content is left, also under another name; one whose content changed takes the
@@ -121,13 +111,13 @@ def collect(
         slices.setdefault(home, _Slice(files=[])).put(taken, rows, lake=lake, contract=contract)
         touched.add(home)
     total = 0
-    noted = sorted({*known, *(f"column:{name}" for name in new)})
+    columns = sorted({*known, *noted(new)})
     for one in sorted(touched):
         found = slices[one]
         table = pa.concat_tables([_nothing(contract), *(found.rows or [])], promote_options="default")
         names = [file.plain() for file in found.files]
-        total += lake.publish(contract, {one: table}, run=run, taken=names, notes=noted)[0].rows
-    return Dropping(rows=total, refused=tuple(refused), new=tuple(sorted(new)), notes=tuple(notes))
+        total += lake.publish(contract, {one: table}, run=run, taken=names, notes=columns)[0].rows
+    return Collected(rows=total, refused=tuple(refused), new=tuple(sorted(new)), notes=tuple(notes))
 
 
 def _rows(

@@ -54,12 +54,13 @@ def read(
 
     Sorted, so that the same rows give the same file.
     """
-    names = list(_columns(connection, part))
+    types = _columns(connection, part)
+    names = list(types)
     columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
     asked = sa.select(*columns).select_from(_table(part)).order_by(*columns)
     if days:
         day: sa.ColumnClause[Any] = sa.column(part.day_column)
-        bound = _bounds(connection, part)
+        bound = _bounds(types.get(part.day_column))
         inside = sa.and_(day >= bound(days[0]), day < bound(days[-1] + timedelta(days=1)))
         beyond = sa.or_(day.is_(None), day >= bound(today + timedelta(days=1)))
         asked = asked.where(sa.or_(inside, beyond) if strays else inside)
@@ -67,9 +68,8 @@ def read(
     return table_of(rows, columns=names)
 
 
-def _bounds(connection: sa.Connection, part: SqlTable) -> Callable[[date], date]:
-    """How the beginning of a day is said to the column: as a day, or as a time, in UTC where the column has a zone."""
-    kind = _columns(connection, part).get(part.day_column)
+def _bounds(kind: Any) -> Callable[[date], date]:
+    """How the beginning of a day is said to a column: as a day, or as a time, in UTC where its type has a zone."""
     if not isinstance(kind, sa.DateTime):
         return lambda day: day
     zone = UTC if kind.timezone else None
