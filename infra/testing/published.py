@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from infra.testing.parts import free_port, running
 from leandata.clock import Week, last_complete_week
 from leandata.database import connect
 from leandata.datasets import dataset
-from leandata.serving import publish
+from leandata.serving import Run, publish, record_run
 from leandata.settings import DatabaseAddress
 from leandata.tables import schema
 
@@ -114,6 +114,27 @@ def put_customers(address: DatabaseAddress, *, today: date) -> None:
     until = last_complete_week(today).end
     for name, rows in customer_rows(moved_orders(today), until=until).items():
         put(address, name, rows, until=until)
+
+
+def put_runs(address: DatabaseAddress, *, today: date, nights: int = 16) -> None:
+    """Note runs of three pipelines until noon of `today`: `transform` failed last night at its fourth try,
+    `collect_shop` succeeded every night, `train_model` has run since half an hour."""
+    noon = datetime.combine(today, time(12), UTC)
+    with connect(address) as connection:
+        for back in range(nights, 0, -1):
+            for pipeline, minutes in (("collect_shop", 2), ("transform", 5)):
+                bad = pipeline == "transform" and back == 1
+                begun = noon - timedelta(days=back - 1, hours=9)
+                told = ("failed", 4) if bad else ("success", 1)
+                one = Run(
+                    pipeline=pipeline, run=f"scheduled__{begun.isoformat()}", state=told[0], started_at=begun,
+                    ended_at=begun + timedelta(minutes=minutes, seconds=back), tries=told[1], task="load",
+                )  # fmt: skip
+                record_run(connection, one)
+        begun = noon - timedelta(minutes=30)
+        told = {"pipeline": "train_model", "run": "asset__1", "state": "running", "task": "train"}
+        going = Run(**told, started_at=begun, ended_at=None, tries=1)
+        record_run(connection, going)
 
 
 def _totals(found: Sequence[Order]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every DAG has: its owner, retries, and a mail to the owner when a task has failed for good."""
+"""What every DAG has: its owner, retries, a mail to the owner when a task has failed for good, its runs noted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import Asset
 
+from pipelines import noting
 from pipelines.failure import mail_owner
 from pipelines.sources.declaration import names
 
@@ -32,7 +33,10 @@ DEFAULTS: dict[str, Any] = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=5),
     "execution_timeout": timedelta(minutes=30),
-    "on_failure_callback": mail_owner,
+    "on_execute_callback": noting.begun,
+    "on_success_callback": noting.ended,
+    "on_skipped_callback": noting.ended,
+    "on_failure_callback": [mail_owner, noting.failed],
 }
 
 

@@ -23,11 +23,15 @@ EXECUTORS = "LocalExecutor,DaskExecutor:pipelines.executor.scheduling.DaskExecut
 
 @dataclass(slots=True)
 class Airflow:
-    """API server, DAG processor, scheduler; a Dask scheduler and its workers. All state is under `folder`."""
+    """API server, DAG processor, scheduler; a Dask scheduler and its workers. All state is under `folder`.
+
+    `settings` are what tasks of the usual executor are told besides.
+    """
 
     folder: Path
     database: str
     port: int
+    settings: dict[str, str] = field(default_factory=dict[str, str])
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _client: httpx.Client | None = None
@@ -83,6 +87,7 @@ class Airflow:
             command, ready = (*airflow, "api-server"), f"{url}/execution/health"
         elif name == "scheduler":
             command, ready = (*airflow, "scheduler", "--skip-serve-logs"), f"http://127.0.0.1:{self.port + 1}/health"
+            environ |= self.settings
         elif name == "processor":
             command = (*airflow, "dag-processor")
         elif name == "dask":
@@ -151,12 +156,14 @@ class Airflow:
 
 
 @contextlib.contextmanager
-def airflow(folder: Path, *, database: str, dags: str, workers: int) -> Generator[Airflow]:
+def airflow(
+    folder: Path, *, database: str, dags: str, workers: int, settings: dict[str, str] | None = None
+) -> Generator[Airflow]:
     """All of it, with `dags` as the text of its one file of DAGs."""
     (folder / "dags").mkdir(parents=True)
     (folder / "dags" / "made.py").write_text(dags)
     (folder / "passwords").write_text(f'{{"admin": "{PASSWORD}"}}')
-    found = Airflow(folder=folder, database=database, port=parts.free_port(count=4))
+    found = Airflow(folder=folder, database=database, port=parts.free_port(count=4), settings=settings or {})
     known = {**os.environ, **found.plain, **found.secret}
     subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"], env=known, cwd=ROOT, check=True, capture_output=True

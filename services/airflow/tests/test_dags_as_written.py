@@ -97,7 +97,7 @@ def test_a_task_is_tried_again_later_and_later_and_its_owner_is_told_at_the_end(
     assert found["retry_exponential_backoff"] == 2.0
     assert found["max_retry_delay"] <= timedelta(minutes=5)
     assert found["execution_timeout"] <= timedelta(hours=1)
-    assert found["on_failure_callback"] is failure.mail_owner
+    assert found["on_failure_callback"][0] is failure.mail_owner
 
 
 def test_assets_have_names_of_their_own() -> None:

@@ -29,8 +29,8 @@ sys.addaudithook(note)
 bag = DagBag(os.environ["DAGS"])
 heavy = ("dbt", "distributed", "matplotlib", "pandas", "polars", "psycopg", "pyarrow", "snowflake.connector")
 
-def callbacks(task):
-    found = task.on_failure_callback
+def callbacks(task, when):
+    found = getattr(task, f"on_{when}_callback")
     return [f"{one.__module__}.{one.__name__}" for one in (found if isinstance(found, list) else [found])]
 
 def seconds(span):
@@ -40,7 +40,8 @@ def of(task):
     return {
         "owner": task.owner, "retries": task.retries, "delay": seconds(task.retry_delay),
         "longest_delay": seconds(task.max_retry_delay), "limit": seconds(task.execution_timeout),
-        "callbacks": callbacks(task), "after": sorted(task.upstream_task_ids),
+        "callbacks": {when: callbacks(task, when) for when in ("execute", "success", "skipped", "failure")},
+        "after": sorted(task.upstream_task_ids),
         "outlets": [asset.uri for asset in task.outlets], "mapped": task.is_mapped,
     }
 
@@ -122,7 +123,17 @@ def test_every_task_is_owned_tried_again_bounded_and_its_failure_is_told(loaded:
         assert task["delay"] == 10, name
         assert task["longest_delay"] == 300, name
         assert task["limit"] == 1800, name
-        assert task["callbacks"] == ["pipelines.failure.mail_owner"], name
+        assert task["callbacks"]["failure"][0] == "pipelines.failure.mail_owner", name
+
+
+def test_every_task_notes_its_run(loaded: dict[str, Any]) -> None:
+    for name, task in tasks(loaded).items():
+        assert task["callbacks"] == {
+            "execute": ["pipelines.noting.begun"],
+            "success": ["pipelines.noting.ended"],
+            "skipped": ["pipelines.noting.ended"],
+            "failure": ["pipelines.failure.mail_owner", "pipelines.noting.failed"],
+        }, name
 
 
 def test_orders_are_collected_chunk_by_chunk_after_the_plan_and_loaded_at_the_end(loaded: dict[str, Any]) -> None:

@@ -14,9 +14,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def shown(value: Any, kind: Kind) -> str:
-    """Such as $1,234.50 or 12.3%; a figure that is not known is an en dash."""
+    """Such as $1,234.50, 12.3%, or 1m 12s of a span in seconds; a figure that is not known is an en dash."""
     if value is None:
         return "\N{EN DASH}"
+    if kind == "span":
+        return _span(value)
+    if kind == "strip":
+        return " ".join(value)
     formats: dict[Kind, str] = {
         "integer": "{:,}",
         "money": "${:,.2f}",
@@ -29,6 +33,14 @@ def shown(value: Any, kind: Kind) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M UTC")
     return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _span(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, left = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,}h {left}m"
+    return f"{minutes}m {rest}s" if minutes else f"{rest}s"
 
 
 def signed(value: Decimal | None) -> str:
@@ -51,4 +63,6 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_FORMULA) else value
+    if isinstance(value, tuple):
+        return " ".join(value)  # pyright: ignore[reportUnknownArgumentType]
     return value.isoformat() if isinstance(value, date) else str(value)

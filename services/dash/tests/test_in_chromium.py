@@ -41,6 +41,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
         full, empty = (server.database(name, owner="serving_writer") for name in ("serving", "nothing"))
         published.put_sales(full, today=TODAY)
         published.put_customers(full, today=TODAY)
+        published.put_runs(full, today=TODAY)
         with (
             published.dashboards(folders[1], full, today=TODAY) as first,
             published.dashboards(folders[2], empty, today=TODAY) as second,
@@ -172,6 +173,23 @@ def test_an_editor_finds_one_customer(page: Any) -> None:
     expect(page.locator("#one-revenue")).to_have_text(f"${paid:,.2f}")
     page.reload()
     expect(page.get_by_role("heading", name="Customer 2345")).to_be_visible()
+
+
+def test_the_last_runs_are_a_strip_with_the_newest_at_the_right(page: Any) -> None:
+    page.get_by_role("navigation").get_by_role("link", name="Platform").click()
+    rows = page.locator("#runs-table tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.first).to_contain_text("transform")
+    expect(rows.first.locator(".bad")).to_have_text("failed")
+    strip = rows.first.locator(".strip i")
+    expect(strip).to_have_count(14)
+    assert [one.get_attribute("data-state") for one in strip.all()] == [*["success"] * 13, "failed"]
+    colours = {
+        page.evaluate("one => getComputedStyle(one).backgroundColor", one.element_handle()) for one in strip.all()
+    }
+    assert len(colours) == 2
+    expect(rows.first.locator(".strip .unseen")).to_have_text(f"{'success ' * 13}failed")
+    expect(rows.filter(has_text="train_model")).to_contain_text("30m 0s")
 
 
 def test_a_viewer_sees_groups_only(world: World) -> None:

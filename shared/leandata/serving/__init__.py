@@ -43,6 +43,7 @@ from leandata.serving.purchases import (
     to_prediction,
 )
 from leandata.serving.quality import Check, Status, checks, checks_sql, record_checks, to_check
+from leandata.serving.runs import Run, RunState, record_run, runs, runs_sql, to_run
 from leandata.serving.sales import Sales, daily_sales, daily_sales_sql, to_sales, weekly_sales, weekly_sales_sql
 
 __all__ = [
@@ -55,6 +56,8 @@ __all__ = [
     "Freshness",
     "ModelScore",
     "Prediction",
+    "Run",
+    "RunState",
     "Sales",
     "Segment",
     "Status",
@@ -81,6 +84,9 @@ __all__ = [
     "predictions_sql",
     "publish",
     "record_checks",
+    "record_run",
+    "runs",
+    "runs_sql",
     "segments",
     "segments_sql",
     "to_check",
@@ -91,6 +97,7 @@ __all__ = [
     "to_freshness",
     "to_model_score",
     "to_prediction",
+    "to_run",
     "to_sales",
     "to_segment",
     "to_top_customer",

@@ -47,12 +47,22 @@
     name();
   });
 
+  const strip = (place, text) => {
+    place.append(...text.split(" ").map((word) => {
+      const made = Object.assign(document.createElement("i"), { title: word });
+      made.dataset.state = word;
+      return made;
+    }));
+    const heard = Object.assign(document.createElement("span"), { className: "unseen", textContent: text });
+    place.append(heard);
+  };
   const cell = (kind, [text, style, href]) => {
     const made = document.createElement(kind);
     if (style) made.className = style;
     const place = href ? made.appendChild(document.createElement("a")) : made;
     if (href) Object.assign(place, { href }).dataset.go = "here";
-    place.textContent = text;
+    if (style.includes("strip") && kind === "td") strip(place, text);
+    else place.textContent = text;
     return made;
   };
   const line = (kind, cells) => {

@@ -1,4 +1,4 @@
-"""Platform: how fresh every dataset is against what was promised, what the checks found, and the catalogue."""
+"""Platform: how fresh every dataset is against what was promised, last runs, what the checks found, the catalogue."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from dashboards import parts
+from dashboards import parts, runs
 from dashboards.page import Context, Kind, Page, Table
 from leandata import serving
 from leandata.catalogue import entries
@@ -21,7 +21,8 @@ def view(context: Context) -> Sequence[Any]:
     """The page; what is late comes first."""
     published = context.read(serving.freshness)
     if not published:
-        return [parts.empty("Nothing is published yet.", "The first run of the pipelines publishes every mart.")]
+        nothing = parts.empty("Nothing is published yet.", "The first run of the pipelines publishes every mart.")
+        return [nothing, *([runs.section(context, now=_now(context))] if ran(context).rows else [])]
     found = freshness(context)
     states = [row[1] for row in found.rows]
     tiles = [
@@ -35,6 +36,7 @@ def view(context: Context) -> Sequence[Any]:
     return [
         parts.tiles(tiles),
         parts.section("Datasets", shown, download=context.download("freshness"), note=note),
+        runs.section(context, now=_now(context)),
         _checks(context),
         _catalogue(context),
     ]
@@ -66,6 +68,11 @@ def checked(context: Context) -> Table:
     return Table(
         columns=columns, rows=[(one.dataset, one.check, one.status, one.detail, one.checked_at) for one in found]
     )
+
+
+def ran(context: Context) -> Table:
+    """Each pipeline with its last run; what failed comes first."""
+    return runs.table(context, now=_now(context))
 
 
 def catalogue(context: Context) -> Table:
@@ -125,5 +132,5 @@ page = Page(
     title="Platform",
     order=90,
     view=view,
-    tables={"freshness": freshness, "checks": checked, "catalogue": catalogue},
+    tables={"freshness": freshness, "runs": ran, "checks": checked, "catalogue": catalogue},
 )
