@@ -2,6 +2,9 @@
 
 A test is affected by what it imports, itself or through others; by the conftests above it and the shared fixtures that
 it asks for; by every file that any of these names; and, where it runs programs or verbs, by what those are made of.
+
+Two things that look like a way are none. A program only says what an engine is to start: its processes run where our
+commands are run as a whole (docs/adr/0009). And the table of verbs leads to those that a test says the name of.
 """
 
 from __future__ import annotations
@@ -18,17 +21,31 @@ from ci.affected.changes import Changes
 from ci.affected.remembered import Remembered
 from ci.affected.stacks import LOCKS, program_of
 from ci.affected.tree import TESTS, Named, Tree, closure, importable, naming, way
+from ci.commands import VERBS
 
 _FIXTURES = "infra/testing/fixtures.py"
 _CLI, _TABLE = "ci/cli.py", "ci/commands.py"
 _TYPES = f"{_CLI} (its types)"
 _LIGHT = frozenset({"Options", "emit", "fail"})
 _PROGRAMS = "ci/programs.py"
+_MAIN = "ci/__main__.py"
+"""It starts itself anew, with the Python of the checkout."""
 _SETTINGS = "infra/components/settings.py"
+_WHOLE = frozenset({
+    "bench", "check", "deploy", "drill", "pr-env", "restart", "restore", "rollback", "scan", "test", "test-cluster"
+})  # fmt: skip
+"""The verbs that start what services run, or read all there is."""
 _ASIDE = re.compile(r"docs/.*|\.github/.*|(.*/)?[^/]*\.md|(.*/)?tests/.*")
 """What commands that are run as a whole do not look at."""
 _OF_TESTS = re.compile(r"(ci|infra/testing)/.*|(.*/)?tests/.*|conftest\.py")
 """Whose walks through folders count."""
+_DECLARED = re.compile(r"services/[^/]+/deploy\.py|infra/(components|stacks)/.*")
+"""What says in which way a process is to be started, and starts none."""
+_LOADERS = frozenset({"airflow", "dbt", "importlib", "pkgutil", "runpy", "subprocess"})
+"""With one of these a test may run the code in a folder that it names."""
+_OURS = re.compile(rf"{TESTS.pattern}|^infra/testing/")
+_REAL = frozenset({"cluster", "e2e", "integration"})
+"""The marks of tests that run real parts."""
 _DEEP = 2  # services/airflow/pipelines is a folder of code; infra, services/api are places where things are looked up
 
 
@@ -91,12 +108,14 @@ class Choosing:
 
     def reason(self, test: str) -> str:
         """Why a test file can be affected; "" where it cannot."""
-        reached = closure(self._starts(test), self._edges)
+        reached, whole = self._reached(test)
         for path in sorted(self.found.changed):
             node = _TYPES if path == _CLI and path not in reached else path
             if node in reached:
                 return " -> ".join(way(reached, node)[-4:])
         for path in sorted(self.found.changed):
+            if whole and not _ASIDE.fullmatch(path):
+                return f"{test} runs all that a checkout holds by `{whole}`: {path}"
             for one, said in self._readers(path).items():
                 if one in reached:
                     return said
@@ -105,16 +124,45 @@ class Choosing:
                 return f"{one} looks at every file: {path}"
         return ""
 
+    def _reached(self, test: str) -> tuple[dict[str, str], str]:
+        """Every file that a test is made of, and through which; a verb that it runs and that starts or reads all."""
+        starts = self._starts(test)
+        reached, known = closure(starts, self._edges), frozenset[str]()
+        while True:
+            commands, inside = self._verbs(test, reached)
+            if commands | inside <= known:
+                return reached, min(commands & _WHOLE, default="")
+            known |= commands | inside
+            done = {file for verb in known for file in self.tree.resolve(VERBS[verb].done_by.partition(":")[0])}
+            reached = closure({*starts, *done}, self._edges)
+
+    def _verbs(self, test: str, reached: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """The verbs that a test runs as commands, and those that it runs by the command line in its own process.
+
+        What our code runs as a command counts for a test on real parts only: others give it a fake to run it with.
+        """
+        facts = {path: self.tree.facts[path] for path in reached if path in self.tree.facts}
+        ours = {path for path in facts if _OURS.search(path)}
+        real = facts[test].marks & _REAL if test in facts else _REAL
+        running = {path for path, one in facts.items() if one.runs and path != _MAIN and (real or path in ours)}
+        named = {verb for path in running for verb in facts[path].runs}
+        callers = {path for path in facts if self.tree.imported(path) & (running - ours)} if "" in named else set[str]()
+        commands = named | (self._words(ours | callers) if "" in named else set[str]())
+        inside = self._words(ours) if _TABLE in facts else set[str]()
+        every = frozenset(VERBS)
+        return every & commands, every if any(_TABLE in self.tree.imported(one) for one in ours) else every & inside
+
+    def _words(self, paths: Iterable[str]) -> set[str]:
+        return {word for path in paths for text in self.tree.facts[path].texts for word in text.split()}
+
     @functools.cache  # noqa: B019 - it lives for one command
     def _readers(self, path: str) -> dict[str, str]:
-        """The files that name `path`, look through folders for it, or run our commands as a whole; a sentence each."""
+        """The files that name `path`, or look through folders for it; a sentence each."""
         found: dict[str, str] = {}
         for one, facts in sorted(self.tree.facts.items()):
             named = naming(self.tree, [one], path, words={})
             if named is not None and not self._only_a_place(one, named):
                 found[one] = f"{one} names {named.pattern}: {path}"
-            elif self._runs_verbs(one) and not _ASIDE.fullmatch(path):
-                found[one] = f"{one} runs our commands as a whole: {path}"
             elif _OF_TESTS.fullmatch(one):
                 walked = next((walk for walk in sorted(facts.walks - {"*"}) if _walked(walk, path)), None)
                 if walked is not None:
@@ -125,7 +173,7 @@ class Choosing:
         """Whether the file's content is only hashed there, or the name is that of a place where things are found."""
         if named.pattern in self.tree.facts[by].hashed or "{service}" in named.pattern or by == _SETTINGS:
             return True
-        return by.startswith("ci/") and not TESTS.search(by) and not named.file and named.pattern.count("/") < _DEEP
+        return by.startswith(("ci/", "infra/")) and not named.file and named.pattern.count("/") < _DEEP
 
     def _starts(self, test: str) -> set[str]:
         """The test, the conftests above it, and the shared fixtures where it asks for one."""
@@ -145,10 +193,13 @@ class Choosing:
         facts = self.tree.facts.get(path)
         if facts is None:
             return ()
-        found = self.tree.imported(path) | self.tree.started(path)
+        found = self.tree.imported(path)
+        if not _DECLARED.fullmatch(path) and (self._loads(path) or not _OURS.search(path)):
+            found |= self.tree.started(path)
         if _CLI in found and self._light(path):
             found = (found - {_CLI}) | {_TYPES}
-        found |= {file for text in facts.texts if ":" in text for file in self.tree.resolve(text.partition(":")[0])}
+        if path != _TABLE:
+            found |= {file for text in facts.texts if ":" in text for file in self.tree.resolve(text.partition(":")[0])}
         for part in facts.parts:
             found |= {one for one in self.tree.facts if re.fullmatch(rf"infra/components/\w+/{part or '.*'}\.py", one)}
         if path == _PROGRAMS:
@@ -162,17 +213,18 @@ class Choosing:
         names = {name.removeprefix("ci.cli.") for name in self.tree.facts[path].imports if name.startswith("ci.cli.")}
         return bool(names) and names <= _LIGHT
 
+    def _loads(self, path: str) -> bool:
+        """Whether a file of tests has what it needs to run code that it does not import."""
+        imports = self.tree.facts[path].imports
+        return any(name.startswith("infra.testing") or name.partition(".")[0] in _LOADERS for name in imports)
+
     def _loaded(self, path: str) -> set[str]:
         """The code in folders that a file of tests names: it may load what is in there."""
-        deep = [pattern for pattern in self.tree.patterns.get(path, ()) if pattern.count("/") >= _DEEP]
+        deep = [one for one in self.tree.patterns.get(path, ()) if self._loads(path) and one.count("/") >= _DEEP]
         own = {path: tuple(deep)}
         inside = [one for one in self.tree.facts if not TESTS.search(one)] if deep else []
         tree = dataclasses.replace(self.tree, patterns=own)
         return {one for one in inside if naming(tree, [path], one, words={}) is not None}
-
-    def _runs_verbs(self, path: str) -> bool:
-        facts = self.tree.facts.get(path)
-        return facts is not None and bool({"-m", "ci"} <= facts.texts or "make" in facts.texts)
 
 
 def _testpaths(project: bytes) -> tuple[str, ...]:

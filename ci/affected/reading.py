@@ -26,7 +26,8 @@ class Facts:
     are the resources of our own provider that it declares, `classes` what it defines, `constants` its plain assignments
     of texts and numbers on top. `hashed` are those of `names` whose content only makes a trigger. `walks` are the
     patterns by which it looks through folders of the repository that are known only when it runs. `fixtures` are those
-    of pytest that it defines, `asked` all names of arguments.
+    of pytest that it defines, `asked` all names of arguments. `runs` are the verbs of ours that it runs as commands, ""
+    for one that is only known when it runs. `marks` are the marks of pytest that it names.
     """
 
     imports: frozenset[str] = frozenset()
@@ -41,6 +42,8 @@ class Facts:
     walks: frozenset[str] = frozenset()
     fixtures: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
+    runs: frozenset[str] = frozenset()
+    marks: frozenset[str] = frozenset()
 
     def __or__(self, other: Facts) -> Facts:
         """What either says: the file before and after a change."""
@@ -57,6 +60,8 @@ class Facts:
             walks=self.walks | other.walks,
             fixtures=self.fixtures | other.fixtures,
             asked=self.asked | other.asked,
+            runs=self.runs | other.runs,
+            marks=self.marks | other.marks,
         )
 
 
@@ -91,6 +96,8 @@ def read(source: bytes, *, path: str) -> Facts:
         walks=frozenset(reader.walks),
         fixtures=frozenset(reader.fixtures),
         asked=frozenset(reader.asked | reader.texts),
+        runs=frozenset(reader.runs),
+        marks=frozenset(reader.marks),
     )
 
 
@@ -108,6 +115,8 @@ class _Reader(ast.NodeVisitor):
     walks: set[str] = field(default_factory=set[str])
     fixtures: set[str] = field(default_factory=set[str])
     asked: set[str] = field(default_factory=set[str])
+    runs: set[str] = field(default_factory=set[str])
+    marks: set[str] = field(default_factory=set[str])
     knows_its_place: bool = False
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
@@ -151,6 +160,8 @@ class _Reader(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if isinstance(node.value, ast.Name):
             self.attributes.add((node.value.id, node.attr))
+        elif isinstance(node.value, ast.Attribute) and node.value.attr == "mark":
+            self.marks.add(node.attr)
         self.generic_visit(node)
 
     def visit_keyword(self, node: ast.keyword) -> None:
@@ -173,6 +184,23 @@ class _Reader(ast.NodeVisitor):
         self._name([*pieces, "."] if len(pieces) == 1 else pieces)
         self.texts.update(piece for piece in pieces if "*" not in piece)
         self.visit(start)
+
+    def visit_List(self, node: ast.List) -> None:
+        self._command(node.elts)
+        self.generic_visit(node)
+
+    def visit_Tuple(self, node: ast.Tuple) -> None:
+        self._command(node.elts)
+        self.generic_visit(node)
+
+    def _command(self, words: Sequence[ast.expr]) -> None:
+        """Remember the verb of a command of ours: `[python, "-m", "ci", VERB, ...]` or `["make", VERB, ...]`."""
+        said = [_text(word) for word in words]
+        pairs = list(zip(said, said[1:], strict=False))
+        after = 1 if said[:1] == ["make"] else pairs.index(("-m", "ci")) + 2 if ("-m", "ci") in pairs else 0
+        if after:
+            verb = next((one for one in said[after:] if not one.startswith("-")), "")
+            self.runs.add("" if "*" in verb else verb)
 
     def visit_Call(self, node: ast.Call) -> None:
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

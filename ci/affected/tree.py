@@ -43,7 +43,7 @@ class Tree:
                 if path.endswith(".py") and wanted(path):
                     now, old = found.now(path), found.old.get(path)
                     sides = [reading(source, path=path) for source in (now, old) if source is not None]
-                    facts[path] = functools.reduce(Facts.__or__, sides, Facts())
+                    facts[path] = functools.reduce(Facts.__or__, sides) if sides else Facts()
         finally:
             if collecting:
                 gc.enable()

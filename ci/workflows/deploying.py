@@ -30,8 +30,8 @@ def workflows(on_aws: Mapping[str, Environment]) -> list[Workflow]:
 
 
 def _deploy(on_aws: Mapping[str, Environment]) -> Workflow:
-    jobs: dict[str, Job] = {}
-    before: tuple[str, ...] = ()
+    jobs: dict[str, Job] = {"test": _tested()}
+    before: tuple[str, ...] = ("test",)
     for name in sorted(on_aws, key=lambda one: (_ORDER.index(one) if one in _ORDER else len(_ORDER), one)):
         preview, deploy = f"preview-{name}", f"deploy-{name}"
         jobs[preview] = _planned(on_aws[name], before)
@@ -43,6 +43,16 @@ def _deploy(on_aws: Mapping[str, Environment]) -> Workflow:
         on={"push": {"branches": ["main"]}},
         group="deploy-${{ github.sha }}",
         jobs=jobs,
+    )
+
+
+def _tested() -> Job:
+    """A request ran the tests that it can affect (docs/adr/0005); what is merged is deployed after all of them."""
+    return Job(
+        name="Test all",
+        minutes=90,
+        rights=(READ_CODE,),
+        steps=(checkout(history=True), verb("test", says="Test all")),
     )
 
 

@@ -9,8 +9,9 @@ import functools
 import pytest
 
 from ci.affected.changes import Changes
-from ci.affected.choosing import Choosing, choose
+from ci.affected.choosing import _WHOLE, Choosing, choose
 from ci.affected.tree import Tree
+from ci.commands import VERBS
 from ci.tests.affected.test_stacks import WHOLE
 from ci.verbs import test as testing
 
@@ -76,6 +77,67 @@ def test_what_a_test_is_made_of_runs_it_and_nothing_else_does(path: str, run: st
 @pytest.mark.parametrize("path", ["services/api/serving/app.py", "infra/units.py", "ci/programs.py", "Makefile"])
 def test_the_whole_platform_is_tested_for_whatever_it_is_made_of(path: str) -> None:
     assert "infra/tests/e2e/test_platform.py" in files(path)
+
+
+SERVICES_OWN = [
+    "services/airflow/pipelines/report/render.py",
+    "services/api/serving/customers.py",
+    "services/dash/dashboards/app.py",
+    "services/dask/tasks/features.py",
+]
+
+
+@pytest.mark.parametrize("path", SERVICES_OWN)
+@pytest.mark.parametrize(
+    "declares", ["infra/tests/test_snapshots.py", "infra/tests/stacks/test_whole_account.py", "ci/tests/test_cost.py"]
+)
+def test_what_a_program_only_says_to_start_runs_no_test_of_declarations(path: str, declares: str) -> None:
+    assert path in WHOLE.after
+    assert declares in EVERY
+    assert declares not in files(path)
+
+
+@pytest.mark.parametrize("path", SERVICES_OWN)
+@pytest.mark.parametrize(
+    "deploys",
+    ["ci/tests/release/test_rollback.py", "ci/tests/test_deploying.py", "ci/tests/drift/test_by_hand_on_a_platform.py"],
+)
+def test_what_deploys_a_platform_is_run_for_the_code_of_every_service(path: str, deploys: str) -> None:
+    assert deploys in files(path)
+
+
+@pytest.mark.parametrize("path", SERVICES_OWN)
+def test_one_file_of_a_service_runs_at_most_a_fifth_of_all(path: str) -> None:
+    assert len(files(path)) <= len(EVERY) / 5
+
+
+@pytest.mark.parametrize(
+    ("path", "says_it", "does_not"),
+    [
+        ("ci/verbs/access.py", "ci/tests/test_access.py", "ci/tests/test_cost.py"),
+        ("ci/verbs/smoke.py", "ci/tests/test_smoke.py", "ci/tests/test_access.py"),
+        ("ci/bench/cloud.py", "ci/tests/test_command_line.py", "ci/tests/test_key.py"),
+    ],
+)
+def test_a_verb_runs_the_tests_that_say_its_name_or_take_the_whole_table(
+    path: str, says_it: str, does_not: str
+) -> None:
+    assert path in WHOLE.after
+    assert {says_it, does_not} <= EVERY
+    assert says_it in files(path)
+    assert does_not not in files(path)
+
+
+def test_the_verbs_that_start_or_read_all_are_verbs() -> None:
+    assert set(VERBS) > _WHOLE
+
+
+def test_why_a_platform_is_deployed_anew_names_the_verb() -> None:
+    found = choose(changed("services/api/serving/customers.py"), tree=tree())
+    said = (
+        "infra/tests/e2e/test_platform.py runs all that a checkout holds by `deploy`: services/api/serving/customers.py"
+    )
+    assert found.files["infra/tests/e2e/test_platform.py"] == said
 
 
 @pytest.mark.parametrize("path", ["uv.lock", "pyproject.toml", "conftest.py"])

@@ -201,6 +201,28 @@ def test_modules_that_are_loaded_by_name_are_those_that_we_know() -> None:
     assert sorted(set(loads())) == ["infra/components/stack.py", "shared/leandata/compute.py"]
 
 
+@pytest.mark.parametrize(
+    ("source", "runs"),
+    [
+        ('run([sys.executable, "-m", "ci", "render", "--env", name])', {"render"}),
+        ('run(("make", "-s", "deploy"))', {"deploy"}),
+        ('run([python, "-m", "ci", "--json", "status"])', {"status"}),
+        ('run([sys.executable, "-m", "ci", *arguments])', {""}),
+        ('run(["make", f"{verb}"])', {""}),
+        ('run(["make"])', {""}),
+        ('run([sys.executable, "-m", "pytest", "ci"])', set()),
+        ('words = ["take", "make", "deploy"]', set()),
+    ],
+)
+def test_the_verb_of_a_command_is_seen(source: str, runs: set[str]) -> None:
+    assert facts(source).runs == runs
+
+
+def test_marks_are_seen_on_a_module_and_on_a_test() -> None:
+    assert facts("pytestmark = pytest.mark.integration").marks == {"integration"}
+    assert facts("@pytest.mark.e2e\ndef test(): ...").marks == {"e2e"}
+
+
 def test_folders_are_known() -> None:
     assert folders_of(["a/b/c.py", "d.py"]) == {"a", "a/b"}
 
