@@ -6,6 +6,7 @@ import smtplib
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email import policy
 from email.message import EmailMessage
 from email.utils import make_msgid
 
@@ -54,7 +55,8 @@ def send(address: MailAddress, message: Message) -> str:
             if address.user:
                 server.starttls(context=ssl.create_default_context())
                 server.login(address.user, address.password)
-            server.send_message(mail)
+            # smtplib's own send_message writes ">From" where a line of the text begins with "From".
+            server.sendmail(address.sender, list(message.to), mail.as_bytes(policy=policy.SMTP))
     except (OSError, smtplib.SMTPException) as error:
         place = f"{address.host}:{address.port}"
         raise MailError(f"the mail {message.subject!r} was not taken: {error}", where=place) from error

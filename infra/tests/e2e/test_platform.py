@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Generator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email.message import EmailMessage
 from pathlib import Path
@@ -16,9 +16,14 @@ import pytest
 
 from infra.environment import ROOT
 from infra.provider import health
+from infra.testing import browser
 from infra.testing.checkout import Checkout, cut_power, free_base
 from infra.testing.parts import eventually
 from infra.testing.proof import click, get, sales_reports, send_event, source_revenue
+from infra.testing.tracing import mails, pages, routes
+from infra.testing.tracing.ledger import Ledger
+from infra.testing.tracing.rows import World
+from infra.testing.tracing.shop import Shop, some_events
 from leandata import serving
 from leandata.clock import last_complete_week
 from leandata.database import connect
@@ -129,6 +134,68 @@ def test_the_dashboard_shows_the_week_and_can_be_clicked(platform: Checkout, mai
         week=WEEK,
         shots=SHOTS,
     )
+
+
+@pytest.fixture(scope="module")
+def world(platform: Checkout, mail: EmailMessage) -> World:
+    """The shop's figures from its CSV, and the platform once it knows some events too and was checked."""
+    api, shop = api_of(platform), Shop(today=TODAY)
+    events = some_events(shop)
+    since = datetime.fromtimestamp((platform.state / "secrets" / "api-key").stat().st_mtime, UTC)
+    found = World(shop=shop, since=since, events=events)
+    api.tell(events)
+    drained = platform.run("run", "--pipeline", "drain_events")
+    assert drained.returncode == 0, drained.stdout + drained.stderr
+
+    def known() -> bool:
+        rows = {one["dataset"]: one["rows"] for one in api.json("/v1/freshness")["datasets"]}
+        return "features.purchase_scores" in rows and found.rows.items() <= rows.items()
+
+    eventually(known, seconds=240)
+    platform.run("run", "--pipeline", "checks")  # that the last day has no orders is unusual, so this does not succeed
+    assert api.json("/v1/checks")["checks"]
+    return found
+
+
+def api_of(platform: Checkout) -> routes.Api:
+    return routes.Api(url=f"http://127.0.0.1:{platform.environment.port('api')}", key=platform.secret("api-key"))
+
+
+def test_every_number_of_the_mailed_report_is_that_of_the_csv(
+    platform: Checkout, mail: EmailMessage, world: World
+) -> None:
+    ledger = Ledger()
+    dash = f"http://127.0.0.1:{platform.environment.port('dash')}"
+    mails.report(ledger, mail, shop=world.shop, since=world.since, dash=dash)
+    print(ledger.told())
+    ledger.demand_right()
+    assert ledger.traced > 100
+
+
+def test_every_number_of_every_route_is_that_of_the_csv(platform: Checkout, world: World) -> None:
+    ledger = Ledger()
+    routes.everything(ledger, api_of(platform), world)
+    print(ledger.told())
+    ledger.demand_right()
+    assert ledger.traced > 1_000_000
+
+
+def test_every_number_of_every_page_and_download_is_that_of_the_csv(platform: Checkout, world: World) -> None:
+    chromium = browser.find()
+    if chromium is None:
+        pytest.skip("Chromium is missing: apt-get install chromium")
+    ledger = Ledger()
+    url = f"http://127.0.0.1:{platform.environment.port('dash')}"
+    checked = datetime.fromisoformat(api_of(platform).json("/v1/checks")["checks"][0]["checked_at"])
+    with browser.browser(chromium) as opened:
+        editor, viewer = (opened.new_context(viewport={"width": 1200, "height": 1000}).new_page() for _ in range(2))
+        visit = pages.Visit(page=editor, url=url, ledger=ledger, world=world, shots=SHOTS)
+        pages.everything(visit, editor=platform.secret("dash-editor-password"), checked=checked)
+        other = pages.Visit(page=viewer, url=url, ledger=ledger, world=world, shots=SHOTS)
+        pages.viewer(other, password=platform.secret("dash-password"))
+    print(ledger.told())
+    ledger.demand_right()
+    assert ledger.traced > 100_000
 
 
 def test_an_event_is_kept_before_it_is_acknowledged(platform: Checkout) -> None:

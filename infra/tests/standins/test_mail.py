@@ -44,7 +44,7 @@ def test_an_empty_catcher_says_so(tmp_path: Path) -> None:
 def test_a_mail_arrives_with_its_images_and_is_shown(mail_server: parts.MailCatcher) -> None:
     address = MailAddress(host="127.0.0.1", port=mail_server.smtp_port, sender="p@x.example")
     html = '<p onclick="x()">Grüße</p><img src="cid:c"><script>alert(1)</script>'
-    text = "first\n.\n..two dots\nlast"
+    text = "first\n.\n..two dots\nFrom here on\nlast"
     message_id = send(
         address, Message(subject="A <b>subject", to=["a@x.example"], text=text, html=html, images={"c": b"\x89PNG"})
     )
@@ -56,7 +56,7 @@ def test_a_mail_arrives_with_its_images_and_is_shown(mail_server: parts.MailCatc
         page = answer.read().decode()
         assert "script" not in answer.headers["Content-Security-Policy"]
     assert "A &lt;b&gt;subject" in page
-    assert "first\n.\n..two dots\nlast" in page
+    assert "first\n.\n..two dots\nFrom here on\nlast" in page
     assert "<iframe sandbox" in page
     shown = urllib.request.urlopen(f"{base}/mail/{found['name']}/html").read().decode()
     assert "Grüße" in shown

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from dashboards.page import Context, State
 from dashboards.pages import marketing as page
 from leandata import serving
 from leandata.serving import DailyEvents
@@ -55,6 +56,19 @@ def test_the_newest_day_comes_first_and_can_be_downloaded() -> None:
     lines = client(found).get("/download/marketing/events.csv").text.splitlines()
     assert lines[0].lstrip("\ufeff").startswith("Day,Type,Events,Customers")
     assert len(lines) == 4
+
+
+@pytest.mark.parametrize("days", [7, 30, 90, 365])
+def test_a_range_of_days_is_that_many_days_and_ends_today(days: int) -> None:
+    asked: list[tuple[date, date]] = []
+
+    def read(reader: object, *, since: date, until: date) -> list[DailyEvents]:
+        asked.append((since, until))
+        return []
+
+    state = State.of(page.page, f"?days={days}")
+    page.events(Context(state=state, read=read, role="viewer", today=DAY))  # pyright: ignore[reportArgumentType]
+    assert asked == [(DAY - timedelta(days=days - 1), DAY)]
 
 
 def test_seldom_types_are_drawn_as_others() -> None:

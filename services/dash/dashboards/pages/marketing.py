@@ -40,9 +40,9 @@ def view(context: Context) -> Sequence[Any]:
 
 
 def events(context: Context) -> list[DailyEvents]:
-    """The events of the days that are chosen."""
-    since = context.today - timedelta(days=int(context.state["days"]))
-    return context.read(serving.daily_events, since=since)
+    """The events of the days that are chosen, today the last of them."""
+    since = context.today - timedelta(days=int(context.state["days"]) - 1)
+    return context.read(serving.daily_events, since=since, until=context.today)
 
 
 def share(converted: int, customers: int) -> str:
