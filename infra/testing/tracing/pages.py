@@ -58,6 +58,7 @@ class Visit:
     def shot(self, name: str) -> None:
         """A picture of the page as it is now, to be looked at."""
         self.shots.mkdir(parents=True, exist_ok=True)
+        sight.settle(self.page)
         self.page.screenshot(path=str(self.shots / f"{name}.png"), full_page=True)
 
     def click(self, group: str, option: str) -> None:

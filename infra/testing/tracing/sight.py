@@ -58,9 +58,14 @@ _SETTLED = """
 """
 
 
+def settle(page: Page) -> None:
+    """Wait until the page is drawn."""
+    page.wait_for_function(_SETTLED)
+
+
 def seen(page: Page) -> dict[str, Any]:
     """All that the page shows, once it is drawn: tiles by id, tables by id, charts by id, and texts beside them."""
-    page.wait_for_function(_SETTLED)
+    settle(page)
     return page.evaluate(_READ)
 
 
