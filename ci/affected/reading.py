@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -196,7 +197,7 @@ class _Reader(ast.NodeVisitor):
     def _command(self, words: Sequence[ast.expr]) -> None:
         """Remember the verb of a command of ours: `[python, "-m", "ci", VERB, ...]` or `["make", VERB, ...]`."""
         said = [_text(word) for word in words]
-        pairs = list(zip(said, said[1:], strict=False))
+        pairs = list(itertools.pairwise(said))
         after = 1 if said[:1] == ["make"] else pairs.index(("-m", "ci")) + 2 if ("-m", "ci") in pairs else 0
         if after:
             verb = next((one for one in said[after:] if not one.startswith("-")), "")
