@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from infra.testing.tracing import shown
 from infra.testing.tracing.documented import promises
 from infra.testing.tracing.ledger import Ledger, Rule
-from infra.testing.tracing.mails import bar_heights, unusual
+from infra.testing.tracing.mails import bar_heights, shades, unusual
 from infra.testing.tracing.shop import Event, Shop, event_days, fifths, segment
 from leandata.datasets import CATALOG
 
@@ -192,6 +192,18 @@ def test_bars_of_a_picture_are_measured() -> None:
     assert abs(one - two / 2) <= 2
     assert abs(three - two / 4) <= 2
     assert two > 190
+
+
+def test_shades_of_a_picture_are_read_beside_its_texts() -> None:
+    figure = Figure(figsize=(4, 2), dpi=100, facecolor="#ffffff")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.imshow([[0.2, 1.0], [0.6, 0.4]], aspect="auto", cmap="Blues", vmin=0, vmax=1)
+    axes.text(0, 0, "20%", ha="center", va="center", color="#333333")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    (one, two), (three, four) = shades(picture.getvalue(), rows=2, columns=2)
+    assert sorted([one, two, three, four], reverse=True) == [one, four, three, two], "the darker, the more"
 
 
 def test_the_catalogue_promises_what_the_contracts_do() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from email.message import EmailMessage
 from html.parser import HTMLParser
 from statistics import median
 
+import numpy as np
+from matplotlib import colormaps
 from matplotlib.image import imread
+from numpy.typing import NDArray
 
 from infra.testing.tracing import shown
 from infra.testing.tracing.documented import VERSION, moment
@@ -20,6 +23,8 @@ from infra.testing.tracing.shop import Shop, Sums
 
 _USUAL_WEEKS = 26
 _BEST = 5
+_MOST = 12
+_BLUISH = 5
 _LIMIT = Decimal("3.5")
 _BARS = ((0x1F, 0x5F, 0xA8), (0x9D, 0xB7, 0xD5))
 _FIGURES = ("Revenue", "Orders", "Customers", "New customers", "Returning customers", "Units")
@@ -78,8 +83,13 @@ def report(ledger: Ledger, mail: EmailMessage, *, shop: Shop, since: datetime, d
     for name, image in sorted(images.items()):
         if name == "revenue-by-week":
             _bars(ledger, image.get_payload(decode=True), shop)  # pyright: ignore[reportArgumentType]
+        elif name == "cohorts":
+            _shades(ledger, image.get_payload(decode=True), shop)  # pyright: ignore[reportArgumentType]
+            ledger.leave(
+                "mail / picture of cohorts / percents", why="texts in a picture; their squares' shades are held"
+            )
         else:
-            ledger.leave(f"mail / picture {name}", why="texts in a picture; its figures are those of /v1/cohorts")
+            ledger.wrong.append(f"mail / picture {name}: no rule covers this picture")
 
 
 def _figures(shop: Shop) -> dict[str, tuple[str, str, str, str, str]]:
@@ -189,7 +199,7 @@ def _history(shop: Shop) -> list[Sums]:
 
 def bar_heights(image: bytes) -> list[int]:
     """How many pixels high each bar of the picture is, from left to right."""
-    pixels = (imread(io.BytesIO(image))[:, :, :3] * 255).round().astype(int)
+    pixels = _pixels(image)
     one, other = ((pixels == colour).all(axis=2) for colour in _BARS)
     heights: list[int] = []
     apart = True
@@ -211,3 +221,45 @@ def _bars(ledger: Ledger, image: bytes, shop: Shop) -> None:
         right = max(heights) * week.revenue / highest
         rule = Rule(what="a bar as high as its revenue", holds=lambda seen, right=right: abs(seen - right) <= 2)
         ledger.hold(f"{where} / bar {at} of {week.revenue}", height, rule)
+
+
+def shades(image: bytes, *, rows: int, columns: int) -> list[list[tuple[int, int, int]]]:
+    """The colour of each square of a grid of blue squares, near its corner, where no text is."""
+    pixels = _pixels(image)
+    blue = pixels[:, :, 2] - pixels[:, :, 0] > _BLUISH
+    down, across = np.flatnonzero(blue.any(axis=1)), np.flatnonzero(blue.any(axis=0))
+    top, left = int(down[0]), int(across[0])
+    height, width = (int(down[-1]) + 1 - top) / rows, (int(across[-1]) + 1 - left) / columns
+
+    def at(row: int, column: int) -> tuple[int, int, int]:
+        red, green, blue_ = pixels[int(top + (row + 0.2) * height), int(left + (column + 0.2) * width)]
+        return int(red), int(green), int(blue_)
+
+    return [[at(row, column) for column in range(columns)] for row in range(rows)]
+
+
+def _shades(ledger: Ledger, image: bytes, shop: Shop) -> None:
+    """Each square is as dark as the share of its cohort that ordered, on matplotlib's scale of blues."""
+    cohorts = sorted({cohort for cohort, _ in shop.cohorts})[-_MOST:]
+    months = range(1, _MOST + 1)
+    shares = [[_share(shop, cohort, at) for at in months] for cohort in cohorts]
+    highest = max(share for row in shares for share in row)
+    scale = colormaps["Blues"]
+    for cohort, row, found in zip(cohorts, shares, shades(image, rows=len(cohorts), columns=_MOST), strict=True):
+        for at, share, colour in zip(months, row, found, strict=True):
+            right = [round(part * 255) for part in scale(float(share / highest))[:3]]
+            rule = Rule(what="a square as dark as its share", holds=lambda seen, right=right: _near(seen, right))
+            ledger.hold(f"mail / picture of cohorts / {cohort} after {at} months, {share:.2%}", colour, rule)
+
+
+def _share(shop: Shop, cohort: date, at: int) -> Decimal:
+    one = shop.cohorts[cohort, at]
+    return Decimal(len(one.sums.customers)) / one.size
+
+
+def _near(seen: Sequence[int], right: Sequence[int]) -> bool:
+    return all(abs(one - other) <= 2 for one, other in zip(seen, right, strict=True))
+
+
+def _pixels(image: bytes) -> NDArray[np.int_]:
+    return (imread(io.BytesIO(image))[:, :, :3] * 255).round().astype(int)
