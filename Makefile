@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access affected approve backup bench bootstrap catalogue check comment cost deploy destroy doctor drift drift-issues drill images lineage logs model new-service new-source owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
+.PHONY: help access affected approve backup bench bootstrap catalogue check comment cost deploy destroy doctor drift drift-issues drill images lineage logs model new-service new-source notebook owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,8 @@ test: ## all tests (SERVICE=api  FAST=yes for unit tests only  CHANGED=yes for w
 	$(LEANDATA) test --service "$(SERVICE)" $(if $(FAST),--fast) $(if $(CHANGED),--changed --base "$(BASE)") $(if $(DRY),--dry)
 affected: ## which stacks, services and images a change touches, and why (BASE=main  ENV=prod)
 	$(LEANDATA) affected --base "$(BASE)" --only-env "$(if $(filter command,$(firstword $(origin ENV))),$(ENV))" $(JSON_)
+notebook: ## JupyterLab, connected to lake, warehouse, serving and Dask (TEAM=data-science  CHECK=yes starts nothing)
+	$(LEANDATA) notebook --env "$(ENV)" --team "$(TEAM)" $(if $(CHECK),--check) $(JSON_)
 owners: ## write .github/CODEOWNERS; or say who owns a path (WHAT=infra/stacks/lake  CHECK=yes)
 	$(LEANDATA) owners --what "$(WHAT)" $(if $(CHECK),--check) $(JSON_)
 signoff: ## whether all teams approved a preview's risks (PREVIEW=file REVIEWS=file COMMIT=... AUTHOR=... OWNERS_FROM=main)

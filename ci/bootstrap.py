@@ -40,6 +40,7 @@ _LEAN_VERBS = frozenset(
             "logs",
             "new-service",
             "new-source",
+            "notebook",
             "releases",
             "report",
             "restart",
@@ -122,7 +123,7 @@ def setup(root: Path = ROOT, *, cloud: bool = False, engine: bool = True) -> Non
         if ready(root, cloud=cloud, engine=engine):
             return
         uv = _step("uv", _find_uv)
-        _step("environment", lambda: _sync(uv, root, cloud=cloud))
+        _step("environment", lambda: _sync(uv, root, group="cloud" if cloud else ""))
         _step("stand-in for Snowflake", lambda: _sync(uv, root / _STANDIN))
         pulumi = _step(f"Pulumi {PULUMI}", lambda: _find_pulumi(root)) if engine else _known_pulumi(root)
         stamp = {"cloud": cloud, "locks": _digest(root), "pulumi": pulumi}
@@ -207,13 +208,20 @@ def newest_wheel(files: Sequence[Mapping[str, Any]], *, system: str, machine: st
     return next(iter(sorted(fitting, key=version, reverse=True)))
 
 
-def _sync(uv: str, project: Path, *, cloud: bool = False) -> str:
+def add_group(group: str, root: Path = ROOT) -> None:
+    """Install a group of dependencies besides what set-up installs; quick where it is there. Raises SetupError."""
+    with _only_one():
+        uv = _find_uv()
+        _step(f"group {group}", lambda: _sync(uv, root, group=group))
+
+
+def _sync(uv: str, project: Path, *, group: str = "") -> str:
     """The project's environment as its lock file says, with bytecode, so that first starts are quick.
 
-    What is installed for the cloud stays when only one machine is asked for.
+    What is installed of another group stays.
     """
     command = [uv, "sync", "--frozen", "--inexact", "--compile-bytecode", "--quiet", "--project", str(project)]
-    command += ["--group", "cloud"] if cloud else []
+    command += ["--group", group] if group else []
     environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     result = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, check=False)
     if result.returncode != 0:

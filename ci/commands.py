@@ -195,6 +195,15 @@ VERBS: dict[str, Verb] = {
             Option(flag="--kind", metavar="KIND", help="files, http or sql"),
         ),
     ),
+    "notebook": Verb(
+        done_by="ci.verbs.notebook:notebook",
+        help="start JupyterLab, connected to lake, warehouse, serving and Dask as a team's people are",
+        elsewhere="Its addresses lie inside the cluster: notebooks run with ENV=local",
+        options=(
+            Option(flag="--team", metavar="NAME", help="read the warehouse as this team (default: the platform's)"),
+            Option(flag="--check", switch=True, help="start nothing; fail where a stored notebook holds outputs"),
+        ),
+    ),
     "owners": Verb(
         done_by="ci.verbs.owners:owners",
         help="who owns a path; without one, write .github/CODEOWNERS from the one source of ownership",

@@ -19,6 +19,7 @@ _TOOLS: dict[str, tuple[str, ...]] = {
     "arrows (import-linter)": (str(_BIN / "lint-imports"), "--no-cache"),
     "catalogue": (sys.executable, "-m", "ci", "catalogue", "--check"),
     "format (ruff)": (str(_BIN / "ruff"), "format", "--check", "--no-cache", "."),
+    "notebooks": (sys.executable, "-m", "ci", "notebook", "--check"),
     "owners": (sys.executable, "-m", "ci", "owners", "--check"),
     "policies": (sys.executable, "-m", "ci", "policy", "--all"),
     "style (ruff)": (str(_BIN / "ruff"), "check", "--no-cache", "."),
