@@ -222,6 +222,12 @@ def look_first(engine: Engine) -> str:
             "user analyst, password in",
             outputs["dash"].get("password_file"),
         ),
+        (
+            "One customer",
+            outputs["dash"].get("url") if outputs["dash"].get("editor_password_file") else None,
+            "user editor, password in",
+            outputs["dash"].get("editor_password_file"),
+        ),
         ("Mailed reports", outputs["mail"].get("mail_url"), "", None),
         ("Airflow", outputs["airflow"].get("url"), "user admin, password in", outputs["airflow"].get("password_file")),
         ("API", outputs["api"].get("url"), "key in", outputs["api"].get("key_file")),

@@ -36,7 +36,10 @@ def program() -> None:
             )
         ],
     )
-    DashOutputs(url=stack.page("dash"), password_file=password.path).export()
+    outputs = DashOutputs(
+        url=stack.page("dash"), password_file=password.path, editor_password_file=editor_password.path
+    )
+    outputs.export()
 
 
 if __name__ == "__main__":

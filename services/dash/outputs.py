@@ -12,9 +12,10 @@ from infra.components.stack import StackOutputs
 
 @dataclass(frozen=True, kw_only=True)
 class DashOutputs(StackOutputs):
-    """`url` is where the dashboards are, `password_file` the file with the password of the user `analyst`."""
+    """`url` is where the dashboards are; the files hold the passwords of the users `analyst` and `editor`."""
 
     STACK: ClassVar[str] = "dash"
 
     url: pulumi.Input[str]
     password_file: pulumi.Input[str]
+    editor_password_file: pulumi.Input[str]

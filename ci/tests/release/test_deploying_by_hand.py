@@ -468,6 +468,14 @@ def test_the_password_s_file_is_told_beside_the_address_and_the_password_is_not(
     assert lines[2].startswith("Look first at the mailed reports")
 
 
+def test_who_may_see_single_customers_is_told_how_to_log_in() -> None:
+    dash = {"url": "http://d", "password_file": "/secrets/dash", "editor_password_file": "/secrets/dash-editor"}
+    found = SimpleNamespace(outputs=lambda name: dash if name == "dash" else {})
+    assert deploy.look_first(cast("Engine", found)).splitlines()[1] == (
+        "  One customer     http://d   user editor, password in /secrets/dash-editor"
+    )
+
+
 def test_totals_are_what_a_log_will_count() -> None:
     programs = graph(resource(FILE, "a"), resource(BUCKET, "b"), resource("leandata:index:Service", "c"), stack="lake")
     assert deploy.totals({**programs, **graph(stack="empty")}) == {"lake": 2, "empty": 0}
