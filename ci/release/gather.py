@@ -17,6 +17,7 @@ from infra.environment import Environment
 from leandata.datasets import CATALOG
 from leandata.errors import LeandataError
 from leandata.lake import Lake
+from leandata.models import SERVED, Registry
 
 _DBT = Path("services", "airflow", "pipelines", "dbt")
 _ZONES = {"curated": ("MARTS",), "raw": ("RAW",)}
@@ -97,11 +98,12 @@ def published(places: Mapping[str, str], notes: list[str]) -> dict[str, Publishe
 
 
 def model(place: str, notes: list[str]) -> str:
-    """The newest object in the lake's zone of models; "" where there is none."""
+    """The version of the purchase model that predictions are made with; "" where there is none."""
     if not place:
         return ""
     try:
-        return Lake(place).newest()
+        current = Registry(place, model=SERVED).current()
+        return current.version if current else ""
     except LeandataError as error:
         notes.append(f"the zone models of the lake was not read: {error.what}")
         return ""

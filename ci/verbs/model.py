@@ -9,9 +9,7 @@ from datetime import UTC, datetime
 from ci.cli import Options, emit
 from infra.environment import Environment
 from leandata.errors import LeandataError
-from leandata.models import Registry, Version
-
-_MODEL = "models.purchase"
+from leandata.models import SERVED, Registry, Version
 
 
 def model(options: Options) -> int:
@@ -23,7 +21,7 @@ def model(options: Options) -> int:
     place = Engine(environment=environment, pulumi=pulumi_path()).outputs("lake").get("models")
     if not place:
         raise LeandataError("there is no lake yet", where=environment.name, hint="Run `make deploy`")
-    registry = Registry(place, model=_MODEL)
+    registry = Registry(place, model=SERVED)
     return done(options, registry, now=datetime.now(UTC))
 
 

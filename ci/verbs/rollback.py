@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ci import git
@@ -17,6 +18,7 @@ from ci.preview.summary import summary
 from ci.progress import say
 from ci.release import asking, checkouts
 from ci.release.manifest import Release, named
+from ci.release.served import serve_again
 from ci.release.store import Store, releases
 from ci.release.way_back import Kept, demand_possible, not_undone
 from infra.environment import Environment
@@ -55,22 +57,36 @@ def rollback(options: Options) -> int:
         asking.ask(f"Bring {target.id} back to {environment.name}?")
     checkouts.prepared(environment, target.commit)
     checkouts.write_images(environment, checkout, target.images)
+    promoted = _serve_again(environment, target)  # before it: the deployment notes which version is served
     arguments = ["deploy", "--env", environment.name, "--yes", "--back-to", target.id]
     if checkouts.command(environment, checkout, *arguments, *(["--json"] if options.json else [])) != 0:
         hint = "Mend the cause and run the same command again"
         raise LeandataError(f"{target.id} was not deployed whole", where=str(checkout), hint=hint)
-    if target.dbt != current.dbt and environment.substrate("orchestrator") == "machine":
-        _make_tables_again(environment, checkout)
+    if environment.substrate("orchestrator") != "machine":
+        return 0
+    if target.dbt != current.dbt:
+        _run_again(environment, checkout, "transform", "The models of dbt differ: their tables are made again.")
+    if promoted:
+        _run_again(environment, checkout, "train_model", "Predictions are made with it.")
     return 0
 
 
-def _make_tables_again(environment: Environment, checkout: Path) -> None:
-    """Run dbt as the release has it; what follows from its tables is started by Airflow."""
-    say("The models of dbt differ: transform makes their tables as this release has them.")
-    if checkouts.command(
-        environment, checkout, "run", "--env", environment.name, "--pipeline", "transform", quiet=True
-    ):
-        say("The tables were not made again yet: `make run PIPELINE=transform` does it when there is data.")
+def _serve_again(environment: Environment, target: Release) -> bool:
+    from ci.bootstrap import pulumi_path
+    from ci.engine import Engine
+
+    place = Engine(environment=environment, pulumi=pulumi_path()).outputs("lake").get("models", "")
+    promoted, said = serve_again(str(place), target.model, now=datetime.now(UTC))
+    if said:
+        say(said)
+    return promoted
+
+
+def _run_again(environment: Environment, checkout: Path, pipeline: str, why: str) -> None:
+    """Run a pipeline as the release has it; what follows from what it makes is started by Airflow."""
+    say(f"{why} {pipeline} runs as this release has it.")
+    if checkouts.command(environment, checkout, "run", "--env", environment.name, "--pipeline", pipeline, quiet=True):
+        say(f"{pipeline} did not end well yet: `make run PIPELINE={pipeline}` does it when there is data.")
 
 
 def _preview(environment: Environment, checkout: Path, *, base: str) -> Preview:

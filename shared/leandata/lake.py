@@ -113,14 +113,6 @@ class Lake:
         newest = {manifest.day: manifest for manifest in self.manifests(dataset)}
         return dict(sorted(newest.items(), key=lambda item: item[0] or date.min))
 
-    def newest(self) -> str:
-        """The path of the object that was written last; "" in an empty zone. Raises LakeError."""
-        try:
-            found = [entry for batch in self._store.list() for entry in batch]
-        except BaseError as error:
-            raise LakeError(f"the lake cannot be listed: {_line(error)}", where=self.url) from error
-        return str(max(found, key=lambda one: (one["last_modified"], one["path"]))["path"]) if found else ""
-
     def read(self, manifest: Manifest, dataset: Dataset) -> pa.Table:
         """The rows of a slice, in the order they were written. Raises LakeError when a file is lost."""
         tables = [self._table(path) for path in manifest.files]

@@ -23,6 +23,8 @@ from leandata.errors import LakeError
 from leandata.lake import Lake
 from leandata.tables import schema
 
+SERVED = "models.purchase"
+"""The model whose predictions the platform serves."""
 State = Literal["current", "kept", "refused", "withdrawn"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from datetime import date
 from decimal import Decimal
@@ -119,13 +118,3 @@ def test_a_manifest_says_how_much_there_is(lake: Lake) -> None:
     assert manifest.bytes > 100
     assert len(manifest.schema) == 16
     assert manifest.day == MONDAY
-
-
-def test_the_object_that_was_written_last_is_found(lake: Lake) -> None:
-    assert lake.newest() == ""
-    for number, name in enumerate(["b/second", "a/first", "c/third"]):
-        path = Path(lake.url.removeprefix("file://"), name)
-        path.parent.mkdir(parents=True)
-        path.write_text("model")
-        os.utime(path, (number, number))
-    assert lake.newest() == "c/third"

@@ -55,7 +55,10 @@ def test_exactly_one_thing_is_asked_for(flags: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("flag", ["--up", "--down"])
 @pytest.mark.parametrize("number", ["", "0", "../local", "7;rm"])
-def test_an_environment_is_neither_made_nor_taken_away_without_a_number(flag: str, number: str) -> None:
+def test_an_environment_is_neither_made_nor_taken_away_without_a_number(
+    flag: str, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEANDATA_ENV", "local")
     with pytest.raises(LeandataError) as raised:
         pr_env(asked(flag, "--number", number))
     assert str(raised.value) == f"{number!r} is no pull request. N is its number, such as N=7"

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ci.snapshot import take
 from infra.environment import ROOT
 from infra.provider import health
 from infra.testing.checkout import Checkout, free_base
+from leandata.models import SERVED, Registry
 
 pytestmark = pytest.mark.integration
 _LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".leandata", ".state", "__pycache__", ".*_cache", "node_modules")
@@ -70,13 +72,26 @@ def change(checkout: Checkout) -> None:
     git(checkout.root, "commit", "-q", "-a", "-m", "second")
 
 
+def registry(checkout: Checkout) -> Registry:
+    return Registry(f"file://{checkout.state / 'lake' / 'models'}", model=SERVED)
+
+
+def trained(checkout: Checkout, version: str) -> None:
+    """A version of the model that is better than the one before."""
+    registry(checkout).add(version, b"model", trained_on=date(2026, 11, 23), card={}, better=True)
+
+
 def test_an_older_release_is_back_in_one_command_and_the_data_is_not_lost(checkout: Checkout) -> None:
     assert run(checkout, "deploy", CI="").returncode == 0, "a first deployment asks nothing"
+    trained(checkout, "old")
+    assert run(checkout, "deploy", CI="").returncode == 0, "and one that changes nothing neither"
     change(checkout)
+    trained(checkout, "new")
     assert run(checkout, "deploy", CI="").returncode == 0, "and one that loses no data neither"
     (checkout.state / "lake" / "raw" / "orders").write_text("written since")
-    first, second = released(checkout)
+    first, second = released(checkout)[-2:]
     assert first["dbt"] != second["dbt"]
+    assert (first["model"], second["model"]) == ("old", "new")
 
     place = checkout.state / "checkouts" / first["commit"][:12]
     git(checkout.root, "worktree", "add", "-q", "--detach", str(place), first["commit"])
@@ -94,6 +109,7 @@ def test_an_older_release_is_back_in_one_command_and_the_data_is_not_lost(checko
     assert specification is not None
     assert str(place) in json.dumps(specification), "the service runs from the checkout of its release"
     assert health.accepts(checkout.base + 10)
+    assert (third["model"], [one.state for one in registry(checkout).versions()]) == ("old", ["current", "kept"])
     again = run(checkout, "rollback", "--to", third["id"])
     assert again.returncode == 1
     assert "is what runs now" in again.stderr
