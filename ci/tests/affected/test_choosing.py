@@ -134,10 +134,8 @@ def test_the_verbs_that_start_or_read_all_are_verbs() -> None:
 
 def test_why_a_platform_is_deployed_anew_names_the_verb() -> None:
     found = choose(changed("services/api/serving/customers.py"), tree=tree())
-    said = (
-        "infra/tests/e2e/test_platform.py runs all that a checkout holds by `deploy`: services/api/serving/customers.py"
-    )
-    assert found.files["infra/tests/e2e/test_platform.py"] == said
+    said = "ci/tests/test_deploying.py runs all that a checkout holds by `deploy`: services/api/serving/customers.py"
+    assert found.files["ci/tests/test_deploying.py"] == said
 
 
 @pytest.mark.parametrize("path", ["uv.lock", "pyproject.toml", "conftest.py"])
