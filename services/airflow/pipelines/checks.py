@@ -18,6 +18,7 @@ from leandata.errors import WarehouseError
 from leandata.serving import Check, Freshness, Sales, Status
 from leandata.settings import Settings
 from leandata.warehouse import Warehouse
+from pipelines import volumes
 from pipelines.report.unusual import LIMIT, Series, score
 
 _SOURCE = "shop.orders"
@@ -44,7 +45,8 @@ class Total:
 
 
 def run(settings: Settings, *, now: datetime) -> tuple[list[Check], list[Check]]:
-    """Check every mart and write down what was found; all of it, and what failed and did not the time before.
+    """Check every mart and write down what was found; all of it, and what failed and did not the time before. The rows
+    that came on each day are counted and written down, too.
 
     Raises DatabaseError or WarehouseError when a layer cannot be reached.
     """
@@ -60,6 +62,7 @@ def run(settings: Settings, *, now: datetime) -> tuple[list[Check], list[Check]]
         if _DAILY in known:
             found.append(_check(_SOURCE, "keys", _keys(dataset(_SOURCE), warehouse), now=now))
         new = serving.record_checks(connection, found)
+        serving.record_volumes(connection, volumes.measure(warehouse, today=now.date()))
         connection.commit()
     return found, new
 

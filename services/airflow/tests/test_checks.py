@@ -183,6 +183,12 @@ def test_layers_that_agree_pass_every_check(layers: Layers) -> None:
     assert {one.detail for (_, check), one in found.items() if check == "totals"} == {said}
     assert found["sales.daily_sales", "volume"].status == "ok"
     assert found["shop.orders", "keys"].status == "ok"
+    with connect(layers.serving) as connection:
+        counted = [one for one in serving.volumes(connection) if one.dataset == "shop.orders"]
+    assert [one.day for one in counted] == days(UNTIL - timedelta(days=27), UNTIL)
+    by_day = {day: table.num_rows for day, table in slices().items()}
+    assert [one.rows for one in counted] == [by_day[one.day] for one in counted]
+    assert counted[-1].usual == Decimal("3.5"), "three and four orders by turns"
     assert found["features.customer_features", "freshness"].status == "waiting"
 
 

@@ -112,7 +112,7 @@ def test_the_check_for_touching_things_sees_a_dag_that_does(tmp_path: Path) -> N
 def test_the_pipelines_have_just_these_tasks(loaded: dict[str, Any]) -> None:
     assert sorted(tasks(loaded)) == [
         "checks.look", "collect_shop.collect", "collect_shop.customers", "collect_shop.load", "collect_shop.plan",
-        "customer_features.compute", "drain_events.drain", "publish_serving.publish", "train_model.predict", "train_model.train", "train_model.watch", "transform.build", "weekly_sales_report.mail",
+        "customer_features.compute", "drain_events.drain", "health.look", "publish_serving.publish", "train_model.predict", "train_model.train", "train_model.watch", "transform.build", "weekly_sales_report.mail",
     ]  # fmt: skip
 
 
@@ -154,6 +154,7 @@ def test_the_collection_has_a_clock_and_begins_at_once_and_the_checks_follow_in_
     assert {name: dag["schedule"] for name, dag in dags.items() if name != "collect_shop"} == {
         "checks": "30 3 * * *",
         "drain_events": "*/5 * * * *",
+        "health": "2-59/5 * * * *",
         "customer_features": ["leandata://serving/sales"],
         "publish_serving": ["leandata://marts/sales"],
         "train_model": ["leandata://marts/features"],

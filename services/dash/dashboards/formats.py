@@ -19,7 +19,7 @@ def shown(value: Any, kind: Kind) -> str:
         return "\N{EN DASH}"
     if kind == "span":
         return _span(value)
-    if kind == "strip":
+    if kind in ("strip", "bars"):
         return " ".join(value)
     formats: dict[Kind, str] = {
         "integer": "{:,}",

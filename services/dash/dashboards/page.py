@@ -25,7 +25,7 @@ _PATH = re.compile(r"/[a-z][a-z0-9-]*")
 _LONGEST_TEXT = 40
 _LONGEST_ADDRESS = 2_000
 Role = Literal["viewer", "editor"]
-Kind = Literal["text", "integer", "money", "percent", "date", "moment", "number", "days", "span", "strip"]
+Kind = Literal["text", "integer", "money", "percent", "date", "moment", "number", "days", "span", "strip", "bars"]
 Answer = TypeVar("Answer")
 Told = ParamSpec("Told")
 

@@ -16,7 +16,7 @@ from leandata.serving import Freshness
 
 BLUE, ORANGE, GREY = "#3b7dc4", "#d9822b", "#8a939e"
 _ROWS_SHOWN = 100
-_LEFT = frozenset({"text", "strip"})
+_LEFT = frozenset({"text", "strip", "bars"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +127,7 @@ def table(
 
 
 def _cell(value: Any, kind: Kind, links: Sequence[str], mark: str) -> list[str]:
-    style = f"{'left' if kind in _LEFT else ''} {'strip' if kind == 'strip' else mark}".strip()
+    style = f"{'left' if kind in _LEFT else ''} {kind if kind in ('strip', 'bars') else mark}".strip()
     return [shown(value, kind), style, *links]
 
 

@@ -31,6 +31,7 @@ from leandata.serving.groups import (
     to_segment,
 )
 from leandata.serving.happenings import DailyEvents, daily_events, daily_events_sql, to_daily_events
+from leandata.serving.health import Health, HealthState, health, health_sql, record_health, to_health
 from leandata.serving.publishing import SCHEMA, ensure_schema, publish
 from leandata.serving.purchases import (
     ModelScore,
@@ -45,6 +46,7 @@ from leandata.serving.purchases import (
 from leandata.serving.quality import Check, Status, checks, checks_sql, record_checks, to_check
 from leandata.serving.runs import Run, RunState, record_run, runs, runs_sql, to_run
 from leandata.serving.sales import Sales, daily_sales, daily_sales_sql, to_sales, weekly_sales, weekly_sales_sql
+from leandata.serving.volumes import Volume, record_volumes, to_volume, volumes, volumes_sql
 
 __all__ = [
     "SCHEMA",
@@ -54,6 +56,8 @@ __all__ = [
     "CustomerDay",
     "DailyEvents",
     "Freshness",
+    "Health",
+    "HealthState",
     "ModelScore",
     "Prediction",
     "Run",
@@ -62,6 +66,7 @@ __all__ = [
     "Segment",
     "Status",
     "TopCustomer",
+    "Volume",
     "checks",
     "checks_sql",
     "cohorts",
@@ -78,13 +83,17 @@ __all__ = [
     "ensure_schema",
     "freshness",
     "freshness_sql",
+    "health",
+    "health_sql",
     "model_scores",
     "model_scores_sql",
     "predictions",
     "predictions_sql",
     "publish",
     "record_checks",
+    "record_health",
     "record_run",
+    "record_volumes",
     "runs",
     "runs_sql",
     "segments",
@@ -95,14 +104,18 @@ __all__ = [
     "to_customer_day",
     "to_daily_events",
     "to_freshness",
+    "to_health",
     "to_model_score",
     "to_prediction",
     "to_run",
     "to_sales",
     "to_segment",
     "to_top_customer",
+    "to_volume",
     "top_customers",
     "top_customers_sql",
+    "volumes",
+    "volumes_sql",
     "weekly_sales",
     "weekly_sales_sql",
 ]

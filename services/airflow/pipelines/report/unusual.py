@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 
-_FEWEST = 8
+FEWEST = 8
 LIMIT = Decimal("3.5")
 """A modified z-score beyond this is unusual (Iglewicz and Hoaglin)."""
 _SCALE = Decimal("0.6745")
@@ -28,7 +28,7 @@ def score(series: Series) -> Decimal | None:
 
     It has none with fewer than eight weeks before, or when half of them are the same (MAD is 0).
     """
-    if len(series.before) < _FEWEST:
+    if len(series.before) < FEWEST:
         return None
     middle = median(series.before)
     spread = median([abs(value - middle) for value in series.before])
@@ -40,7 +40,7 @@ def sentence(found: Sequence[Series]) -> str:
     scored = [(score(series), series) for series in found]
     known = [(value, series) for value, series in scored if value is not None]
     if not known:
-        return f"Too little is known to call anything unusual: it takes {_FEWEST} weeks that differ."
+        return f"Too little is known to call anything unusual: it takes {FEWEST} weeks that differ."
     value, series = max(known, key=lambda pair: abs(pair[0]))
     weeks = len(series.before)
     if abs(value) <= LIMIT:

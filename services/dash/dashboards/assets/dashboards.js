@@ -56,12 +56,23 @@
     const heard = Object.assign(document.createElement("span"), { className: "unseen", textContent: text });
     place.append(heard);
   };
+  const bars = (place, text) => {
+    const figures = text.split(" ").map(Number);
+    const most = Math.max(1, ...figures);
+    place.append(...figures.map((figure) => {
+      const made = Object.assign(document.createElement("i"), { title: figure.toLocaleString("en-US") });
+      made.style.height = Math.max(1, Math.round(20 * figure / most)) + "px";
+      return made;
+    }));
+    place.append(Object.assign(document.createElement("span"), { className: "unseen", textContent: text }));
+  };
   const cell = (kind, [text, style, href]) => {
     const made = document.createElement(kind);
     if (style) made.className = style;
     const place = href ? made.appendChild(document.createElement("a")) : made;
     if (href) Object.assign(place, { href }).dataset.go = "here";
     if (style.includes("strip") && kind === "td") strip(place, text);
+    else if (style.includes("bars") && kind === "td") bars(place, text);
     else place.textContent = text;
     return made;
   };

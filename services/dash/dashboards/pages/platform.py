@@ -1,4 +1,4 @@
-"""Platform: how fresh every dataset is against what was promised, last runs, what the checks found, the catalogue."""
+"""Platform: freshness of every dataset, service health, last runs, volumes, checks, spend, the catalogue."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from dashboards import parts, runs
+from dashboards import health, parts, runs, volumes
 from dashboards.page import Context, Kind, Page, Table
 from leandata import serving
 from leandata.catalogue import entries
@@ -22,7 +22,8 @@ def view(context: Context) -> Sequence[Any]:
     published = context.read(serving.freshness)
     if not published:
         nothing = parts.empty("Nothing is published yet.", "The first run of the pipelines publishes every mart.")
-        return [nothing, *([runs.section(context, now=_now(context))] if ran(context).rows else [])]
+        early = [(healthy, health.section), (ran, runs.section)]
+        return [nothing, *(section(context, now=_now(context)) for known, section in early if known(context).rows)]
     found = freshness(context)
     states = [row[1] for row in found.rows]
     tiles = [
@@ -36,8 +37,11 @@ def view(context: Context) -> Sequence[Any]:
     return [
         parts.tiles(tiles),
         parts.section("Datasets", shown, download=context.download("freshness"), note=note),
+        health.section(context, now=_now(context)),
         runs.section(context, now=_now(context)),
+        volumes.section(context),
         _checks(context),
+        health.spend(),
         _catalogue(context),
     ]
 
@@ -73,6 +77,11 @@ def checked(context: Context) -> Table:
 def ran(context: Context) -> Table:
     """Each pipeline with its last run; what failed comes first."""
     return runs.table(context, now=_now(context))
+
+
+def healthy(context: Context) -> Table:
+    """Each part of the platform and whether it answers; what is down comes first."""
+    return health.table(context, now=_now(context))
 
 
 def catalogue(context: Context) -> Table:
@@ -132,5 +141,12 @@ page = Page(
     title="Platform",
     order=90,
     view=view,
-    tables={"freshness": freshness, "runs": ran, "checks": checked, "catalogue": catalogue},
+    tables={
+        "freshness": freshness,
+        "health": healthy,
+        "runs": ran,
+        "volumes": volumes.table,
+        "checks": checked,
+        "catalogue": catalogue,
+    },
 )
