@@ -23,7 +23,7 @@ from infra.testing.parts import free_port, running
 from leandata.clock import Week, last_complete_week
 from leandata.database import connect
 from leandata.datasets import dataset
-from leandata.serving import Run, publish, record_run
+from leandata.serving import Health, Run, Volume, publish, record_health, record_run, record_volumes
 from leandata.settings import DatabaseAddress
 from leandata.tables import schema
 
@@ -135,6 +135,58 @@ def put_runs(address: DatabaseAddress, *, today: date, nights: int = 16) -> None
         told = {"pipeline": "train_model", "run": "asset__1", "state": "running", "task": "train"}
         going = Run(**told, started_at=begun, ended_at=None, tries=1)
         record_run(connection, going)
+
+
+def put_watched(address: DatabaseAddress, *, today: date) -> None:
+    """What the pipelines noted until noon of `today`: all parts answer but Dask, and yesterday's orders were few."""
+    noon = datetime.combine(today, time(12), UTC)
+    health = [
+        Health(part=name, state=state, detail=told, milliseconds=4, looked_at=noon, since=noon - timedelta(hours=2))
+        for name, state, told in (
+            ("airflow", "up", "answers 200"), ("dask", "down", "does not answer: connection refused"),
+            ("lake", "up", "can be listed"), ("warehouse", "up", "answers queries"),
+        )
+    ]  # fmt: skip
+    volumes = [
+        Volume(
+            dataset="shop.orders", day=today - timedelta(days=back), rows=90 + back % 7 if back > 1 else 9,
+            usual=Decimal(92), score=Decimal("0.4") if back > 1 else Decimal("-18.7"),
+        )
+        for back in range(28, 0, -1)
+    ]  # fmt: skip
+    with connect(address) as connection:
+        record_health(connection, health)
+        record_volumes(connection, volumes)
+
+
+def put_model(address: DatabaseAddress, *, today: date) -> None:
+    """A current version of the purchase model and a refused one: plausible figures, drift with all three verdicts."""
+    until = last_complete_week(today).end
+    figures: list[tuple[str, str, tuple[str, str, str]]] = [
+        ("gradient boosting", "auc", ("0.8475", "0.8419", "0.8531")), ("BG/NBD", "auc", ("0.8418", "0.8361", "0.8474")),
+        ("gradient boosting", "log_loss", ("0.17176", "0.1675", "0.17595")),
+        ("BG/NBD", "log_loss", ("0.17303", "0.16848", "0.17765")),
+        ("gradient boosting", "gain", ("0.00127", "0.00046", "0.00207")),
+    ]  # fmt: skip
+    plain = {f"psi_{name}": value for name, value in (("cents", "0.02"), ("days_28", "0.14"), ("tenure", "8.1"))}
+    for number in range(1, 11):
+        plain |= {f"predicted_{number:02}": f"{0.3 / number:.6f}", f"observed_{number:02}": f"{0.29 / number:.6f}"}
+    rows: list[Mapping[str, Any]] = []
+    for version, state in (("v20261122", "current"), ("v20261115", "refused")):
+        one = {"version": version, "trained_on": until, "state": state}
+        for learner, metric, told in figures:
+            value, low, high = map(Decimal, told)
+            rows.append({**one, "learner": learner, "metric": metric, "value": value, "low": low, "high": high})
+        for metric, text in plain.items():
+            known = {
+                "learner": "gradient boosting",
+                "metric": metric,
+                "value": Decimal(text),
+                "low": None,
+                "high": None,
+            }
+            rows.append({**one, **known})
+    put(address, "features.purchase_scores", rows, until=until)
 
 
 def _totals(found: Sequence[Order]) -> dict[str, Any]:

@@ -108,6 +108,14 @@ class Registry:
             raise LakeError("there is no version before the current one", hint="make model LIST=yes shows them all")
         return self.promote(before.version, run=run)
 
+    def describe(self, version: str, *, run: str, **facts: Any) -> None:
+        """Keep these facts in the card of a version, in place of what it said of them."""
+        known = [
+            dataclasses.replace(one, card={**one.card, **facts}) if one.version == version else one
+            for one in self.versions()
+        ]
+        self._write(known, run=run)
+
     def note(self, version: str, live: Mapping[str, Any], *, withdraw: bool, run: str) -> None:
         """Keep in the card of a version, as `live`, how its predictions held; in one write, withdraw it where asked to.
 

@@ -21,8 +21,10 @@ from pipelines.transform import collected_until, order_files
 MODEL = "models.purchase"
 PREDICTIONS, _SCORES = "features.purchase_predictions", "features.purchase_scores"
 _TRAIN, _PREDICT = "tasks.purchase.training:train", "tasks.purchase.training:predict"
+_DRIFT = "tasks.purchase.training:drift"
 _EVERY = timedelta(days=7)
 _SMALLEST = Decimal("0.000001")
+_LARGEST = 999.0  # what a figure's column holds
 
 
 def train(settings: Settings, *, run: str, version: str) -> str:
@@ -50,10 +52,14 @@ def predict(settings: Settings, *, run: str, version: str) -> int:
     current = registry.current()
     if current is None or _done(settings, current, until):
         return 0
+    asked = {**_asked(settings), "until": until, "model": registry.read(current)}
+    reference = current.card.get("reference", {})
     with compute.connect(settings.dask) as cluster:
-        table: pa.Table = cluster.call(
-            _PREDICT, **_asked(settings), until=until, model=registry.read(current), version=current.version
-        )
+        table: pa.Table = cluster.call(_PREDICT, **asked, version=current.version)
+        drift: Mapping[str, float] = cluster.call(_DRIFT, **asked, reference=reference) if reference else {}
+    if drift:
+        registry.describe(current.version, run=f"{run}-drift", drift=dict(drift))
+        publish_scores(settings, registry.versions(), until=until, run=f"{run}-drift", version=f"drift_{version}"[:40])
     return load_features(settings, table, contract_name=PREDICTIONS, as_of=until, run=run, version=version)
 
 
@@ -65,7 +71,8 @@ def publish_scores(settings: Settings, versions: Sequence[Version], *, until: da
 
 
 def scores(version: Version) -> list[dict[str, Any]]:
-    """A version's card as rows: AUC and log loss of each learner, gain, each tenth's calibration, what came true."""
+    """A version's card as rows: AUC and log loss of each learner, gain, each tenth's calibration, what came true, and
+    how far each feature and the score have drifted (psi_...)."""
     card = version.card
 
     def row(learner: str, metric: str, value: float, *interval: float) -> dict[str, Any]:
@@ -81,7 +88,8 @@ def scores(version: Version) -> list[dict[str, Any]]:
             "high": high,
         }
 
-    found = [row(learner, "auc", value) for learner, value in sorted(card["auc"].items())]
+    sure = card.get("auc_interval", {})  # versions of before have none
+    found = [row(learner, "auc", value, *sure.get(learner, ())) for learner, value in sorted(card["auc"].items())]
     found += [row(learner, "log_loss", *values) for learner, values in sorted(card["log_loss"].items())]
     found.append(row("gradient boosting", "gain", *card["gain"]))
     for number, (_, predicted, observed) in enumerate(card["calibration"], start=1):
@@ -91,7 +99,8 @@ def scores(version: Version) -> list[dict[str, Any]]:
     found += [
         row("gradient boosting", f"live_{name}", live[name]) for name in ("error", "observed", "predicted") if live
     ]
-    return found
+    drift = sorted(card.get("drift", {}).items())
+    return [*found, *(row("gradient boosting", f"psi_{name}", min(value, _LARGEST)) for name, value in drift)]
 
 
 def _asked(settings: Settings) -> dict[str, Any]:

@@ -166,8 +166,8 @@ def problem(what: str, *, retry: str) -> html.Div:
     )  # fmt: skip
 
 
-def age(published: Freshness | None, today: date) -> html.P:
-    """Until when the figures go; said loudly when they are old."""
+def age(published: Freshness | None, today: date, *, allowed: int = 1) -> html.P:
+    """Until when the figures go; said loudly when that is more than the `allowed` days ago."""
     if published is None:
         return html.P("Nothing was published yet.", id="data-age", className="quiet")
     behind = (today - published.data_until).days
@@ -175,5 +175,5 @@ def age(published: Freshness | None, today: date) -> html.P:
     moment = shown(published.published_at, "moment")
     return html.P(
         f"Data until {published.data_until} ({text}), published {moment}.",
-        id="data-age", className="quiet" if behind <= 1 else "quiet stale",
+        id="data-age", className="quiet" if behind <= allowed else "quiet stale",
     )  # fmt: skip

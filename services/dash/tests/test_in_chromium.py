@@ -42,6 +42,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
         published.put_sales(full, today=TODAY)
         published.put_customers(full, today=TODAY)
         published.put_runs(full, today=TODAY)
+        published.put_watched(full, today=TODAY)
+        published.put_model(full, today=TODAY)
         with (
             published.dashboards(folders[1], full, today=TODAY) as first,
             published.dashboards(folders[2], empty, today=TODAY) as second,
@@ -190,6 +192,27 @@ def test_the_last_runs_are_a_strip_with_the_newest_at_the_right(page: Any) -> No
     assert len(colours) == 2
     expect(rows.first.locator(".strip .unseen")).to_have_text(f"{'success ' * 13}failed")
     expect(rows.filter(has_text="train_model")).to_contain_text("30m 0s")
+
+
+def test_a_part_that_is_down_and_an_unusual_day_are_seen_first(page: Any) -> None:
+    page.get_by_role("navigation").get_by_role("link", name="Platform").click()
+    first = page.locator("#health-table tbody tr").first
+    expect(first).to_contain_text("dask")
+    expect(first.locator(".bad")).to_have_text("down")
+    day = page.locator("#volumes-table tbody tr").first
+    expect(day.locator(".bad")).to_have_text("unusual")
+    heights = [one.evaluate("bar => bar.offsetHeight") for one in day.locator(".bars i").all()]
+    assert len(heights) == 28
+    assert min(heights) == heights[-1] < max(heights) == 20
+
+
+def test_drift_and_intervals_are_on_the_page_of_the_model(page: Any) -> None:
+    page.get_by_role("navigation").get_by_role("link", name="Model").click()
+    rows = page.locator("#drift-table tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.first).to_have_text("tenureshifted8.100")
+    expect(page.locator("#model-auc")).to_have_text("0.84750")
+    expect(page.locator("#versions-table")).to_contain_text("0.84750 [0.84190, 0.85310]")
 
 
 def test_a_viewer_sees_groups_only(world: World) -> None:

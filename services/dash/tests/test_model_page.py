@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from dashboards.pages import model as page
 from leandata import serving
 from leandata.serving import ModelScore
-from services.dash.tests.worlds import Readers, client, context, page_text
+from services.dash.tests.worlds import TODAY, Readers, client, context, fresh, page_text
 
 
 def score(
@@ -28,6 +28,11 @@ FOUND = [
     *(score(f"observed_{number:02}", value) for number, value in enumerate(("0.09", "0.02", "0.01"), start=1)),
     *(score(f"predicted_{number:02}", value) for number, value in enumerate(("0.10", "0.03", "0.02"), start=1)),
     score("auc", "0.8418", learner="BG/NBD"),
+    score("psi_score", "0.05"),
+    score("psi_tenure", "3.2"),
+    score("psi_days_28", "0.1"),
+    score("psi_cents", "0.25"),
+    score("psi_tenure", "9", version="v3", state="refused"),
     score("live_predicted", "0.05"),
     score("live_observed", "0.03"),
 ]
@@ -57,6 +62,41 @@ def test_every_version_is_listed_with_its_state_and_the_baseline() -> None:
     assert rows[1][8:] == ("0.05000", "0.03000"), "what was predicted and what came true"
     lines = client(world()).get("/download/model/versions.csv").text.splitlines()
     assert len(lines) == 3
+
+
+def test_drift_is_that_of_the_current_version_and_what_shifted_most_comes_first() -> None:
+    rows = page.drifted(context(page.page, world())).rows
+    assert rows == [
+        ("tenure", "shifted", Decimal("3.2")), ("cents", "watch", Decimal("0.25")), ("days_28", "watch", Decimal("0.1")),
+        ("score", "stable", Decimal("0.05")),
+    ]  # fmt: skip
+    assert "tenure" in page_text(client(world()), "/model")
+    assert len(client(world()).get("/download/model/drift.csv").text.splitlines()) == 5
+
+
+def test_a_version_whose_drift_is_not_known_says_so() -> None:
+    found = Readers({serving.model_scores: [one for one in FOUND if not one.metric.startswith("psi_")]})
+    assert "Drift is not known of this version yet." in page_text(client(found), "/model")
+    assert page.drifted(context(page.page, Readers({}))).rows == []
+
+
+def test_the_auc_is_listed_with_its_interval_and_a_tile_has_the_figure_alone() -> None:
+    sure = ModelScore(
+        version="v2", trained_on=date(2026, 11, 22), state="current", learner="gradient boosting", metric="auc",
+        value=Decimal("0.8475"), low=Decimal("0.84"), high=Decimal("0.855"),
+    )  # fmt: skip
+    text = page_text(client(Readers({serving.model_scores: [sure]})), "/model")
+    assert "0.84750 [0.84000, 0.85500]" in text
+    assert "\n0.84750\n" in text
+
+
+def test_figures_of_a_week_are_not_old_and_older_ones_are_said_to_be() -> None:
+    for back, style in ((8, "quiet"), (9, "quiet stale")):
+        known = fresh("features.purchase_scores", TODAY - timedelta(days=back))
+        found = Readers({serving.model_scores: FOUND, serving.freshness: [known]})
+        shown = page.view(context(page.page, found))[0]
+        assert shown.className == style
+        assert f"({back} days behind)" in shown.children
 
 
 def test_the_chart_has_what_happened_and_what_was_predicted() -> None:

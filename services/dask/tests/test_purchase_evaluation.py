@@ -75,7 +75,9 @@ def test_on_the_real_orders_the_verdict_follows_from_the_interval(tmp_path: Path
     url, files = published(tmp_path, rows)
     found = evaluate.evaluate(InProcess(), lake_url=url, files=files, until=UNTIL)
     assert found.customers == 23_570
-    assert found.auc["gradient boosting"] > found.auc["BG/NBD"] > found.auc["last behaviour"] > 0.5
+    aucs = [found.auc[name] for name in ("gradient boosting", "BG/NBD", "last behaviour")]
+    assert aucs[0].value > aucs[1].value > aucs[2].value > 0.5
+    assert all(one.low < one.value < one.high and one.high - one.low < 0.05 for one in aucs)
     assert found.best_baseline == "BG/NBD"
     assert found.gain.low <= found.gain.value <= found.gain.high
     assert found.better == (found.gain.low > 0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from leandata.errors import ComputeError
 from tasks.purchase import scores
@@ -76,18 +77,36 @@ def test_a_candidate_is_better_only_beyond_noise() -> None:
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
-def test_drift_is_none_for_the_same_customers_and_large_for_others() -> None:
-    rng = np.random.default_rng(4)
-    one, other = rng.exponential(10, 5000), rng.exponential(10, 5000)
-    assert scores.stability(one, one) == 0
-    assert scores.stability(one, other) < 0.1
-    assert scores.stability(one, other + 20) > 0.25
-    assert scores.stability(np.zeros(10), np.zeros(5)) == 0
+@settings(max_examples=60, deadline=None)
+@given(PAIRS)
+def test_the_interval_of_the_auc_is_about_the_auc_of_the_rows_themselves(rows: list[tuple[bool, int]]) -> None:
+    bought, given_ = arrays(rows)
+    found = scores.auc_interval(bought, given_, np.arange(len(rows)), draws=20)
+    assert found.value == scores.auc(bought, given_)
+    assert 0 <= found.low <= found.high <= 1
 
 
-def test_nothing_is_neither_judged_nor_compared() -> None:
+def test_the_interval_of_the_auc_holds_the_truth_in_about_nineteen_of_twenty_samples() -> None:
+    rng, hits = np.random.default_rng(5), 0
+    truth = float(norm.cdf(1 / np.sqrt(2)))  # of two normal distributions that lie one deviation apart
+    for number in range(100):
+        bought = np.arange(120) < 40
+        shown = rng.normal(bought.astype(np.float64), 1.0)
+        found = scores.auc_interval(bought, shown, np.arange(120), draws=200, seed=number)
+        hits += found.low <= truth <= found.high
+    assert 85 <= hits <= 100
+
+
+def test_weeks_of_one_customer_make_an_auc_no_surer() -> None:
+    rng = np.random.default_rng(6)
+    bought = rng.random(200) < 0.4
+    shown = rng.normal(bought.astype(np.float64), 1.0)
+    once = scores.auc_interval(bought, shown, np.arange(200))
+    often = scores.auc_interval(np.tile(bought, 5), np.tile(shown, 5), np.tile(np.arange(200), 5))
+    assert (often.value, often.low, often.high) == pytest.approx((once.value, once.low, once.high))
+
+
+def test_nothing_is_not_judged() -> None:
     nothing = np.array([], dtype=np.float64)
     with pytest.raises(ComputeError, match="nothing to judge"):
         scores.mean(nothing, np.array([], dtype=np.int64))
-    with pytest.raises(ComputeError, match="drift of nothing"):
-        scores.stability(nothing, np.ones(3))

@@ -18,10 +18,10 @@ def view(context: Context) -> Sequence[Any]:
     """The page in the state of its address."""
     controls = parts.choices(context.state, "days")
     found = events(context)
+    known = {one.dataset: one for one in context.read(serving.freshness)}.get("sales.daily_events")
     if not found:
-        known = any(one.dataset == "sales.daily_events" for one in context.read(serving.freshness))
         hint = "Events that are sent to the API are shown here some minutes later (POST /v1/events)."
-        what = "No events in this range." if known else "No events are published yet."
+        what = "No events in this range." if known is not None else "No events are published yet."
         return [controls, parts.empty(what, hint)]
     customers, converted = sum(one.customers for one in found), sum(one.converted for one in found)
     tiles = [
@@ -33,6 +33,7 @@ def view(context: Context) -> Sequence[Any]:
     shown = parts.table(table(context), name="events-table", caption="Events by day and type")
     return [
         controls,
+        parts.age(known, context.today),
         parts.tiles(tiles),
         parts.section("Events a day", chart(found)),
         parts.section("By day and type", shown, download=context.download("events"), note=note),

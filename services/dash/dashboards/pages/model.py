@@ -1,4 +1,4 @@
-"""Model: how good each version of the purchase model was, and how its probabilities held against what happened."""
+"""Model: how good each version of the purchase model was, how its probabilities held, and how its customers drifted."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from leandata import serving
 from leandata.serving import ModelScore
 
 _OWN = "gradient boosting"
+_A_WEEK = 8  # days: a version and its predictions are a week old before the next ones
+STABLE, SHIFTED = Decimal("0.1"), Decimal("0.25")
+_DRIFT_MARKS = {"stable": "good", "watch": "warned", "shifted": "bad"}
 _MARKS = {"current": "good", "kept": "", "refused": "warned", "withdrawn": "warned"}
 
 
@@ -20,12 +23,10 @@ def view(context: Context) -> Sequence[Any]:
     found = context.read(serving.model_scores)
     if not found:
         return [parts.empty("No model is published yet.", "The pipeline train_model trains the first one by itself.")]
-    current = [one for one in found if one.state == "current"] or [
-        one for one in found if one.version == found[0].version
-    ]
+    current = current_of(found)
     tiles = [
         parts.Tile(id="model-version", label="Version", value=current[0].version),
-        parts.Tile(id="model-auc", label="AUC", value=_shown(current, _OWN, "auc")),
+        parts.Tile(id="model-auc", label="AUC", value=_shown(current, _OWN, "auc").partition(" ")[0]),
         parts.Tile(id="model-loss", label="Log loss", value=_shown(current, _OWN, "log_loss").partition(" ")[0]),
         parts.Tile(id="model-lift", label="Lift of the likeliest tenth", value=lift(current)),
     ]
@@ -33,11 +34,53 @@ def view(context: Context) -> Sequence[Any]:
         "Judged on the last twelve weeks before the training, which the model had not seen; in brackets 95% intervals."
     )
     shown = parts.table(versions(context), name="versions-table", caption="Versions of the model", marks=_MARKS)
+    known = {one.dataset: one for one in context.read(serving.freshness)}.get("features.purchase_scores")
     return [
+        parts.age(known, context.today, allowed=_A_WEEK),
         parts.tiles(tiles),
         parts.section("Predicted and observed, by tenths of the customers", chart(current)),
+        _drift(context),
         parts.section("Versions", shown, download=context.download("versions"), note=note),
     ]
+
+
+def _drift(context: Context) -> Any:
+    found = drifted(context)
+    if not found.rows:
+        nothing = parts.empty(
+            "Drift is not known of this version yet.", "It is measured whenever predictions are made."
+        )
+        return parts.section("Drift", nothing)
+    note = (
+        "Population stability index of the customers predicted last against those learnt from; score is the"
+        f" probability. Below {STABLE} stable, above {SHIFTED} another population. Where customers are all older than"
+        " anything learnt from, features that count from the first order shift."
+    )
+    shown = parts.table(found, name="drift-table", caption="Drift of each feature", marks=_DRIFT_MARKS)
+    return parts.section("Drift", shown, download=context.download("drift"), note=note)
+
+
+def drifted(context: Context) -> Table:
+    """The index of each feature and of the score of the current version; what shifted most comes first."""
+    columns: tuple[tuple[str, Kind], ...] = (("Feature", "text"), ("State", "text"), ("PSI", "number"))
+    found = current_of(context.read(serving.model_scores))
+    values = {one.metric.removeprefix("psi_"): one.value for one in found if one.metric.startswith("psi_")}
+    rows = [(name, drift_state(value), value) for name, value in values.items()]
+    return Table(columns=columns, rows=sorted(rows, key=lambda row: (-row[2], row[0])))
+
+
+def drift_state(index: Decimal) -> str:
+    """`stable` below 0.1, `shifted` above 0.25, between them `watch`: the bounds of N. Siddiqi, "Credit Risk
+    Scorecards" (2006)."""
+    if index < STABLE:
+        return "stable"
+    return "shifted" if index > SHIFTED else "watch"
+
+
+def current_of(found: Sequence[ModelScore]) -> list[ModelScore]:
+    """The figures of the current version, of the newest one where none is current; none where there is none."""
+    current = [one for one in found if one.state == "current"]
+    return current or [one for one in found if one.version == found[0].version]
 
 
 def lift(found: Sequence[ModelScore]) -> str:
@@ -95,4 +138,4 @@ def _shown(found: Sequence[ModelScore], learner: str, metric: str) -> str:
     return f"{one.value:.5f}{interval}"
 
 
-page = Page(path="/model", title="Model", order=40, view=view, tables={"versions": versions})
+page = Page(path="/model", title="Model", order=40, view=view, tables={"versions": versions, "drift": drifted})

@@ -46,10 +46,10 @@ class Learnt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
-    """AUC and log loss (with its interval) by name of the model; `gain` is the log loss that gradient boosting saves
+    """AUC and log loss with their intervals by name of the model; `gain` is the log loss that gradient boosting saves
     against the best baseline. Its predictions are worth publishing only where `better`: beyond noise."""
 
-    auc: dict[str, float]
+    auc: dict[str, Score]
     log_loss: dict[str, Score]
     best_baseline: str
     gain: Score
@@ -123,7 +123,7 @@ def judge(after: pl.DataFrame, given: dict[str, Floats]) -> Evaluation:
     losses = {name: scores.mean(scores.log_losses(bought, one), customers) for name, one in sorted(given.items())}
     best = min((name for name in losses if name != "gradient boosting"), key=lambda name: losses[name].value)
     return Evaluation(
-        auc={name: scores.auc(bought, one) for name, one in sorted(given.items())},
+        auc={name: scores.auc_interval(bought, one, customers) for name, one in sorted(given.items())},
         log_loss=losses,
         best_baseline=best,
         gain=scores.better(bought, given["gradient boosting"], given[best], customers),

@@ -59,6 +59,24 @@ def auc(bought: Bools, probability: Floats) -> float:
     return (float(ranks[bought].sum()) - buyers * (buyers + 1) / 2) / (buyers * others)
 
 
+def auc_interval(bought: Bools, probability: Floats, customers: Integers, *, draws: int = 1000, seed: int = 0) -> Score:
+    """The AUC, with the interval of a bootstrap over customers. Raises ComputeError where all bought, or none."""
+    value = auc(bought, probability)
+    _, index = np.unique(customers, return_inverse=True)
+    _, rank = np.unique(probability, return_inverse=True)
+    count, generator = int(index.max()) + 1, np.random.default_rng(seed)
+
+    def drawn() -> float:
+        weights = generator.multinomial(count, np.full(count, 1 / count))[index]
+        buyers = np.bincount(rank, weights=weights * bought)
+        others = np.bincount(rank, weights=weights * ~bought)
+        pairs = buyers.sum() * others.sum()
+        # a draw without buyers ranks nothing: it counts as chance
+        return float((buyers * (np.cumsum(others) - others / 2)).sum() / pairs) if pairs else 0.5
+
+    return _interval(value, drawn, draws=draws)
+
+
 def groups(bought: Bools, probability: Floats, *, count: int = 10) -> list[Group]:
     """`count` groups of equal size by probability, the highest first: calibration, and lift against the whole."""
     order = np.argsort(-probability, kind="stable")
@@ -87,21 +105,6 @@ def mean(values: Floats, customers: Integers, *, draws: int = 1000, seed: int = 
 def better(bought: Bools, candidate: Floats, baseline: Floats, customers: Integers) -> Score:
     """By how much the candidate's log loss is lower than the baseline's, paired; better beyond noise when `low` > 0."""
     return mean(log_losses(bought, baseline) - log_losses(bought, candidate), customers)
-
-
-def stability(before: Floats, now: Floats, *, bins: int = 10) -> float:
-    """The population stability index between two samples of a feature, by the quantiles of the first.
-
-    Below 0.1 is read as stable, above 0.25 as another population. Raises ComputeError where a sample is empty.
-    """
-    if not before.size or not now.size:
-        raise ComputeError("drift of nothing cannot be told", hint="Collect more of the shop's history")
-    edges = np.unique(np.quantile(before, np.linspace(0, 1, bins + 1)[1:-1]))
-    shares = [
-        np.bincount(np.searchsorted(edges, sample), minlength=len(edges) + 1) / sample.size for sample in (before, now)
-    ]
-    old, new = (np.maximum(share, 1e-4) for share in shares)
-    return float(((new - old) * np.log(new / old)).sum())
 
 
 def _interval(value: float, drawn: Callable[[], float], *, draws: int) -> Score:

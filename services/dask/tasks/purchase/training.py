@@ -20,6 +20,7 @@ from leandata.errors import ComputeError
 from leandata.tables import schema
 from tasks.purchase import evaluate, panel
 from tasks.purchase.bgnbd import BGNBD
+from tasks.purchase.drift import Reference
 from tasks.purchase.scores import Floats
 
 _PREDICTIONS = "features.purchase_predictions"
@@ -45,7 +46,10 @@ def train(compute: Compute, *, lake_url: str, files: Sequence[str], until: date)
     return {
         "model": data,
         "better": judged.better,
-        "card": card(judged, names=(*learnt.names, "log odds of BG/NBD"), rows=rows.height, until=until),
+        "card": {
+            **card(judged, names=(*learnt.names, "log odds of BG/NBD"), rows=rows.height, until=until),
+            "reference": reference(rows, learnt.chances(rows)),
+        },
     }
 
 
@@ -59,7 +63,8 @@ def card(judged: evaluate.Evaluation, *, names: Sequence[str], rows: int, until:
         "rows": rows,
         "customers_judged": judged.customers,
         "judged_on": f"the last {evaluate.JUDGED} windows of four weeks, none of which it had seen",
-        "auc": judged.auc,
+        "auc": {name: one.value for name, one in judged.auc.items()},
+        "auc_interval": {name: [one.low, one.high] for name, one in judged.auc.items()},
         "log_loss": {name: [one.value, one.low, one.high] for name, one in judged.log_loss.items()},
         "best_baseline": judged.best_baseline,
         "gain": [judged.gain.value, judged.gain.low, judged.gain.high],
@@ -78,21 +83,48 @@ def predict(
     """
     week = Week.of(until + timedelta(days=1))
     rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[week])
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as above
-            import skops.io
-
-            probability = _chances(skops.io.loads(model, trusted=list(_TRUSTED)), rows)
-    except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
-        hint = "Promote another version: make model LIST=yes"
-        raise ComputeError(f"the model {version} cannot be used: {error}", hint=hint) from error
+    probability = _read(model, rows, version=version)
     values = zip(rows["customer_id"].to_list(), np.round(probability, 6).tolist(), strict=True)
     found: list[Mapping[str, Any]] = [
         {"customer_id": who, "as_of": week.start, "probability": Decimal(f"{one:.6f}"), "model_version": version}
         for who, one in sorted(values)
     ]
     return pa.Table.from_pylist([dict(one) for one in found], schema=schema(dataset(_PREDICTIONS)))
+
+
+def reference(rows: pl.DataFrame, chances: Floats) -> dict[str, Any]:
+    """What drift is held against: each feature of the rows learnt from, and their probabilities as `score`."""
+    return {name: Reference.of(values).plain() for name, values in sorted(_samples(rows, chances).items())}
+
+
+def drift(
+    compute: Compute, *, lake_url: str, files: Sequence[str], until: date, model: bytes, reference: Mapping[str, Any]
+) -> dict[str, float]:
+    """The population stability index of each feature and of the `score` of the customers after `until`, by name.
+
+    `reference` is of the model's card. Raises ComputeError as `predict` does, and where there is no customer.
+    """
+    rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[Week.of(until + timedelta(days=1))])
+    now = _samples(rows, _read(model, rows, version="current"))
+    return {name: Reference.read(kept).stability(now[name]) for name, kept in sorted(reference.items()) if name in now}
+
+
+def _samples(rows: pl.DataFrame, chances: Floats) -> dict[str, Floats]:
+    names = evaluate.names_of(rows)
+    return {**dict(zip(names, evaluate.matrix(rows, names).T, strict=True)), "score": chances}
+
+
+def _read(model: bytes, rows: pl.DataFrame, *, version: str) -> Floats:
+    """The probabilities of the rows by a model's file. Raises ComputeError for one that is none of ours."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as above
+            import skops.io
+
+            return _chances(skops.io.loads(model, trusted=list(_TRUSTED)), rows)
+    except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
+        hint = "Promote another version: make model LIST=yes"
+        raise ComputeError(f"the model {version} cannot be used: {error}", hint=hint) from error
 
 
 def _chances(kept: Any, rows: pl.DataFrame) -> Floats:
