@@ -139,7 +139,7 @@ def _by_code(read: Code, found: Compiled) -> set[Edge]:
         makers = {
             name: each
             for name, each in read.functions.items()
-            if one.name in each.texts and each.module != _CONTRACTS and not each.route
+            if one.name in each.texts and not each.route and not each.module.startswith((_CONTRACTS, _PAGES))
         }
         texts = {text for each in makers.values() for text in _texts_of_module(read, each.module)}
         beside = _inputs(read, makers, found, but={one.name, _QUARANTINE})

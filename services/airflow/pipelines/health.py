@@ -5,7 +5,6 @@ from __future__ import annotations
 import smtplib
 import socket
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import datetime

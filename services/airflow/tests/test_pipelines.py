@@ -248,7 +248,7 @@ print({task.owner for dag in bag.dags.values() for task in dag.tasks}, min(t.ret
     lines = [line for line in result.stdout.splitlines() if line.startswith(("[", "{"))]
     assert (
         lines[-2]
-        == "['checks', 'collect_shop', 'customer_features', 'drain_events', 'publish_serving', 'train_model', 'transform',"
-        " 'weekly_sales_report']"
+        == "['checks', 'collect_shop', 'customer_features', 'drain_events', 'health', 'publish_serving', 'train_model',"
+        " 'transform', 'weekly_sales_report']"
     )
     assert lines[-1] == "{'data-team'} 3"

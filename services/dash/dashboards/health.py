@@ -41,6 +41,7 @@ def table(context: Context, *, now: datetime) -> Table:
 def spend() -> Any:
     """What is known of spend: nothing is metered here, and the page says so."""
     where = (
-        "What the cloud is expected to cost: make cost ENV=prod. What it did cost is in the bills of AWS and Snowflake."
+        "One machine costs nothing by use. What a cloud is expected to cost: make cost ENV=prod. What it did cost is in"
+        " the bills of AWS and Snowflake, which nothing here reads."
     )
-    return parts.section("Spend", parts.empty("No spend is recorded: one machine costs nothing by use.", where))
+    return parts.section("Spend", parts.empty("No spend is recorded.", where))
