@@ -143,7 +143,7 @@ def put_watched(address: DatabaseAddress, *, today: date) -> None:
     health = [
         Health(part=name, state=state, detail=told, milliseconds=4, looked_at=noon, since=noon - timedelta(hours=2))
         for name, state, told in (
-            ("airflow", "up", "answers 200"), ("dask", "down", "does not answer: connection refused"),
+            ("airflow", "up", "answers requests"), ("dask", "down", "does not answer: connection refused"),
             ("lake", "up", "can be listed"), ("warehouse", "up", "answers queries"),
         )
     ]  # fmt: skip

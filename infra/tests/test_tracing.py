@@ -16,6 +16,7 @@ from infra.testing.tracing import shown
 from infra.testing.tracing.documented import promises
 from infra.testing.tracing.ledger import Ledger, Rule
 from infra.testing.tracing.mails import bar_heights, shades, unusual
+from infra.testing.tracing.other_pages import judged
 from infra.testing.tracing.shop import Event, Shop, event_days, fifths, segment
 from leandata.datasets import CATALOG
 
@@ -171,6 +172,18 @@ def test_an_event_s_customer_ordered_soon_after_within_seven_days(shop: Shop) ->
 
 def test_too_few_weeks_are_called_usual_only_by_figures_that_differ(shop: Shop) -> None:
     assert unusual(shop).startswith("Nothing is unusual: every figure lies within what the 4 weeks before")
+
+
+def test_a_day_is_held_against_its_weekday(tmp_path: Path) -> None:
+    last = date(1998, 6, 30)
+    days = [last - timedelta(weeks=back) for back in range(12, -1, -1)]
+    counts = [3, 4] * 6
+    for now, told in ((3, ("usual", "3.5", "-0.7")), (9, ("unusual", "3.5", "7.4"))):
+        source = tmp_path / f"{now}.csv"
+        lines = [f"1,{day},1,1.00" for day, count in zip(days, [*counts, now], strict=True) for _ in range(count)]
+        source.write_text("\n".join(["customer_id,order_date,quantity,amount_usd", *lines]))
+        found = Shop(today=date(2026, 11, 24), source=source)
+        assert judged(found, max(order.day for order in found.orders)) == told
 
 
 def test_figures_are_shown_with_halves_to_the_even_digit() -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from statistics import median
 from typing import Any
 
 from infra.testing.tracing import shown
@@ -25,6 +26,14 @@ _CUSTOMERS = ("Customer", "First order", "Last order", "Orders", "Units", "Reven
 _FRESHNESS = ("Dataset", "State", "Promised hours", "Hours old", "Data until", "Days behind", "Rows", "Version",
               "Published", "Owner")  # fmt: skip
 _RUNS = ("Pipeline", "State", "Last runs", "Started", "Took", "Usually", "Tries", "Last task")
+_HEALTH = ("Part", "State", "Since", "Took ms", "Looked at", "What was said")
+_VOLUMES = ("Dataset", "State", "Day", "Rows", "Usual", "Score", "Last days")
+_VOLUMES_NOTE = (
+    "Rows that came on a day; bars: the last 28 days. Usual: the median of the same weekday in the twelve weeks before."
+    " Unusual: a modified z-score beyond 3.5."
+)
+_BARS = 28
+_LIMIT = Decimal("3.5")
 _MOST_TRIES = 4
 _SPAN = re.compile(r"(?=.)(?:([0-9]+)h ?)?(?:([0-9]+)m ?)?(?:([0-9]+)s)?")
 _SUMS = ("sales.cohorts", "sales.customer_days", "sales.customers", "sales.daily_sales", "sales.segments",
@@ -167,7 +176,7 @@ def marketing(world: World, *, days: int) -> dict[str, Any]:
         },
         "tables": {"events-table": {"head": head, "rows": rows}},
         "charts": {"events-chart": _events_chart(found)},
-        "texts": ranges,
+        "texts": [published_line(world.shop.until, world.since), *ranges],
     }
 
 
@@ -203,6 +212,7 @@ def platform(world: World, seen: Mapping[str, Any], *, checked: datetime) -> dic
     published = {row[0]: row for row in seen["tables"]["freshness-table"]["rows"]}
     scores = int(published["features.purchase_scores"][6].replace(",", ""))
     total = sum(world.rows[name] for name in marts if name in world.rows) + scores
+    watched = {"health-table": _health(world, seen)} if "health-table" in seen["tables"] else {}
     cards = [[name, one.description, one.owner, one.made_from, one.goes_into, str(one.tests)]
              for name, one in sorted(promises().items())]  # fmt: skip
     return {
@@ -217,6 +227,8 @@ def platform(world: World, seen: Mapping[str, Any], *, checked: datetime) -> dic
                 "head": list(_FRESHNESS),
                 "rows": [_fresh(name, world, published=published[name][8]) for name in marts],
             },
+            **watched,
+            "volumes-table": _volumes(world.shop),
             "runs-table": {
                 "head": list(_RUNS),
                 "rows": [_run(world) for _ in seen["tables"]["runs-table"]["rows"]],
@@ -231,7 +243,10 @@ def platform(world: World, seen: Mapping[str, Any], *, checked: datetime) -> dic
             },
         },
         "charts": {},
-        "texts": ["Strip: the last 14 runs, the newest at the right. Tries: the most that a task of the run needed."],
+        "texts": [
+            "Strip: the last 14 runs, the newest at the right. Tries: the most that a task of the run needed.",
+            _VOLUMES_NOTE,
+        ],
     }
 
 
@@ -251,6 +266,32 @@ def _age(published: str, today: date) -> Rule:
     now = real if real.date() == today else datetime.combine(today, time(12), UTC)
     ages = {str(max(0, (now - at - timedelta(minutes=late)) // timedelta(hours=1))) for late in (0, 1)}
     return Rule(what="whole hours since it was published", holds=lambda seen: seen in ages)
+
+
+def _health(world: World, seen: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing of it is in the CSV: the pipelines looked since the deployment."""
+    took = Rule(what="whole milliseconds", holds=lambda seen: str(seen).replace(",", "").isdecimal())
+    row = [_WORDS, _WORDS, minute(world.since), took, minute(world.since), _WORDS]
+    return {"head": list(_HEALTH), "rows": [row for _ in seen["tables"]["health-table"]["rows"]]}
+
+
+def _volumes(shop: Shop) -> dict[str, Any]:
+    """The orders of the last day against its weekday's before; nothing else comes on a day that is over."""
+    bars = [shop.days[shop.until - timedelta(days=back)].orders for back in range(_BARS - 1, -1, -1)]
+    state, usual, score = judged(shop, shop.until)
+    row = ["shop.orders", state, str(shop.until), shown.whole(bars[-1]), usual, score, " ".join(map(str, bars))]
+    return {"head": list(_VOLUMES), "rows": [row], "titles": [shown.whole(one) for one in bars]}
+
+
+def judged(shop: Shop, day: date) -> tuple[str, str, str]:
+    """A day's state, its usual and its modified z-score as the page says them."""
+    before = [shop.days[day - timedelta(weeks=back)].orders for back in range(12, 0, -1)]
+    middle = Decimal(median(before))
+    spread = Decimal(median(abs(one - middle) for one in before))
+    if not spread:
+        return "not judged", shown.one_place(middle), "\N{EN DASH}"
+    score = Decimal("0.6745") * (shop.days[day].orders - middle) / spread
+    return ("unusual" if abs(score) > _LIMIT else "usual"), shown.one_place(middle), shown.one_place(score)
 
 
 def _run(world: World) -> list[Any]:

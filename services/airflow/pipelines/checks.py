@@ -62,7 +62,9 @@ def run(settings: Settings, *, now: datetime) -> tuple[list[Check], list[Check]]
         if _DAILY in known:
             found.append(_check(_SOURCE, "keys", _keys(dataset(_SOURCE), warehouse), now=now))
         new = serving.record_checks(connection, found)
-        serving.record_volumes(connection, volumes.measure(warehouse, today=now.date()))
+        if _DAILY in known:
+            first_open = known[_DAILY].data_until + timedelta(days=1)
+            serving.record_volumes(connection, volumes.measure(warehouse, today=first_open))
         connection.commit()
     return found, new
 

@@ -19,6 +19,7 @@ from leandata.settings import LakeAddress, Settings
 from leandata.warehouse import Warehouse
 
 _SECONDS = 10
+_FINE = 250
 Probe = Callable[[], str]
 """Says what answered. Raises LeandataError or OSError when nothing does."""
 
@@ -66,9 +67,9 @@ def probed(name: str, probe: Probe, *, now: datetime) -> Health:
 
 
 def http(url: str) -> str:
-    """A route that says 200 when all is well."""
-    with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
-        return f"answers {answer.status}"
+    """A route that says 200 when all is well; anything else is raised as OSError."""
+    with urllib.request.urlopen(url, timeout=_SECONDS):
+        return "answers requests"
 
 
 def port(address: str) -> str:
@@ -90,7 +91,10 @@ def lake(url: str) -> str:
 def mail(host: str, number: int) -> str:
     """The mail server greets."""
     with smtplib.SMTP(host, number, timeout=_SECONDS) as server:
-        return f"greets: {server.noop()[0]}"
+        code, said = server.noop()
+    if code != _FINE:
+        raise OSError(f"{code} {said.decode(errors='replace')}")
+    return "greets"
 
 
 def database(settings: Settings) -> str:
