@@ -59,7 +59,7 @@ def predict(settings: Settings, *, run: str, version: str) -> int:
         drift: Mapping[str, float] = cluster.call(_DRIFT, **asked, reference=reference) if reference else {}
     if drift:
         registry.describe(current.version, run=f"{run}-drift", drift=dict(drift))
-        publish_scores(settings, registry.versions(), until=until, run=f"{run}-drift", version=f"drift_{version}"[:40])
+        publish_scores(settings, registry.versions(), until=until, run=f"{run}-drift", version=version)
     return load_features(settings, table, contract_name=PREDICTIONS, as_of=until, run=run, version=version)
 
 
