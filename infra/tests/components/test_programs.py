@@ -30,7 +30,7 @@ def test_every_program_runs_and_exports_just_its_contract(programs: dict[str, Pr
     assert {name: sorted(program.outputs) for name, program in programs.items()} == {
         "airflow": ["password_file", "url"],
         "api": ["key_file", "url"],
-        "dash": ["password_file", "url"],
+        "dash": ["editor_password_file", "password_file", "url"],
         "dask": ["scheduler"],
         "database": [
             "airflow_identity", "airflow_password", "events_reader", "events_writer", "serving_reader", "serving_writer",
