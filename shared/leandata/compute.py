@@ -44,17 +44,17 @@ class Cluster:
     """Work spread over the workers of a Dask cluster."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self.client = client
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-        return list(self._client.gather(self._client.map(function, list(items), pure=False)))  # pyright: ignore
+        return list(self.client.gather(self.client.map(function, list(items), pure=False)))  # pyright: ignore
 
     def call(self, name: str, **arguments: Any) -> Any:
         """What the task `package.module:name` gives, which runs on a worker with this cluster to spread its work over.
 
         Its code is in the workers' image, and need not be in the caller's. Raises what the task raises.
         """
-        return self._client.submit(run_task, name, arguments, pure=False).result()  # pyright: ignore
+        return self.client.submit(run_task, name, arguments, pure=False).result()  # pyright: ignore
 
 
 def run_task(name: str, arguments: Mapping[str, Any]) -> Any:
@@ -63,6 +63,21 @@ def run_task(name: str, arguments: Mapping[str, Any]) -> Any:
 
     with worker_client() as client:
         return function(name)(Cluster(client), **arguments)
+
+
+@contextlib.contextmanager
+def joblib_on(compute: Compute) -> Generator[None]:
+    """Within it joblib's calls (scikit-learn's with `n_jobs=-1`) run on the compute's workers, or in this process.
+
+    There one after the other: single machine first, and the same results.
+    """
+    from joblib import parallel_config
+
+    chosen = (
+        {"backend": "dask", "client": compute.client} if isinstance(compute, Cluster) else {"backend": "sequential"}
+    )
+    with parallel_config(**chosen):  # pyright: ignore
+        yield
 
 
 @contextlib.contextmanager
