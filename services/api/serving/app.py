@@ -22,7 +22,7 @@ from serving.exports import Exports
 from serving.inbox import Inbox
 from serving.limits import LARGEST_BODY, LimitBody, LimitHead, Measure
 from serving.live import Live
-from serving.problems import Problem, problem, told_as_problems
+from serving.problems import MEDIA_TYPE, Problem, problem, told_as_problems
 
 _POOL = 4
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -114,6 +114,22 @@ def _described(app: FastAPI) -> None:
         found.setdefault("components", {}).setdefault("schemas", {}).update(events.schemas())
         found["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
         found["security"] = [{"key": []}]
+        _as_problems(found)
         return found
 
     app.openapi = openapi
+
+
+def _as_problems(document: dict[str, Any]) -> None:
+    """Say of every error that it is told as a problem: FastAPI takes them for JSON like any other."""
+    answers = [
+        answer
+        for path in document["paths"].values()
+        for operation in path.values()
+        for status, answer in operation["responses"].items()
+        if status[0] in "45"
+    ]
+    for answer in answers:
+        content = answer.get("content", {})
+        if "application/json" in content:
+            content[MEDIA_TYPE] = content.pop("application/json")

@@ -371,6 +371,16 @@ def test_the_description_tells_every_route_with_its_answers(client: Client) -> N
             assert set(operation["responses"]) & {"200", "202"}
 
 
+def test_every_error_is_described_as_the_problem_that_it_is_told_as(client: Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    answers = [answer for methods in paths.values() for one in methods.values() for answer in one["responses"].items()]
+    errors = [set(answer["content"]) for status, answer in answers if status[0] in "45"]
+    assert len(errors) > 30
+    assert all(content == {"application/problem+json"} for content in errors)
+    told = client.get("/v1/sales/weekly", params={"from": "never"})
+    assert (told.status_code, told.headers["content-type"]) == (422, "application/problem+json")
+
+
 @pytest.mark.parametrize("name", ["EVENTS", "SERVING", "API_KEY_FILE"])
 def test_a_setting_that_is_missing_stops_it_at_the_start(tmp_path: Path, name: str) -> None:
     values = {

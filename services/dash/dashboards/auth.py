@@ -21,6 +21,7 @@ from leandata.settings import Settings
 
 USER, EDITOR = "analyst", "editor"
 SESSION = timedelta(hours=12)
+_BROWSER, _REMEMBERED = "leandata_browser", timedelta(days=90)
 _FREE_TRIES, _FREE_TRIES_OF_ALL = 5, 50
 _LONGEST_WAIT_SECONDS = 30.0
 _ADDRESSES = 10_000
@@ -75,19 +76,25 @@ class Patience:
 
 @dataclass(slots=True)
 class Door:
-    """Patience with each address, and with all of them together: many addresses are no way around it."""
+    """Patience with each address, and with all of them together: many addresses are no way around it.
+
+    A browser that this user logged in with before has patience of its own, and no other: wrong passwords of strangers,
+    who may share its address behind a load balancer, keep nobody out of their own pages. (OWASP, "Slow Down Online
+    Guessing Attacks with Device Cookies".)
+    """
 
     everybody: Patience = field(default_factory=lambda: Patience(free=_FREE_TRIES_OF_ALL))
     addresses: OrderedDict[str, Patience] = field(default_factory=OrderedDict[str, Patience])
 
-    def wait(self, address: str, now: float) -> float:
-        """Seconds until the next try from there."""
-        known = self.addresses.get(address)
-        return max(self.everybody.wait(now), known.wait(now) if known else 0.0)
+    def wait(self, address: str, now: float, *, known: bool = False) -> float:
+        """Seconds until the next try from there; `address` is a browser's own mark where it is `known`."""
+        found = self.addresses.get(address)
+        return max(0.0 if known else self.everybody.wait(now), found.wait(now) if found else 0.0)
 
-    def failed(self, address: str, now: float) -> None:
+    def failed(self, address: str, now: float, *, known: bool = False) -> None:
         """Note a wrong password from there; only so many addresses are remembered."""
-        self.everybody.failed(now)
+        if not known:
+            self.everybody.failed(now)
         self.addresses.setdefault(address, Patience()).failed(now)
         self.addresses.move_to_end(address)
         while len(self.addresses) > _ADDRESSES:
@@ -178,13 +185,16 @@ def protect(
 
 def _attempt(door: Door, server: Flask, *, people: Mapping[str, Account], until: float) -> Any:
     """Let the user in, or say why not."""
-    moment, address, then = time.monotonic(), request.remote_addr or "", request.form.get("next", "")
-    if (wait := door.wait(address, moment)) > 0:
+    moment, then = time.monotonic(), request.form.get("next", "")
+    name, given = request.form.get("user", ""), request.form.get("password", "")
+    known = people.get(name)
+    mark = request.cookies.get(_BROWSER, "")
+    before = known is not None and _is_mark(mark, name, known, server)
+    address = mark if before else request.remote_addr or ""
+    if (wait := door.wait(address, moment, known=before)) > 0:
         return _form(f"Too many wrong passwords: try again in {wait:.0f} seconds.", then=then), 429
     if not _from_our_form():
         return _form("This form was too old. Try again.", then=then), 400
-    name, given = request.form.get("user", ""), request.form.get("password", "")
-    known = people.get(name)
     # An unknown user costs as much as a wrong password, so that names cannot be told apart by time.
     right = hmac.compare_digest(given.encode(), (known.password if known else secrets.token_urlsafe(16)).encode())
     if known is not None and right:
@@ -192,9 +202,29 @@ def _attempt(door: Door, server: Flask, *, people: Mapping[str, Account], until:
         session.clear()
         session.update({"user": name, "role": known.role, "until": until, "seal": _seal(known, server)})
         session.permanent = True
-        return redirect(local(then))
-    door.failed(address, moment)
+        answer = redirect(local(then))
+        if not before:
+            _remember(answer, _mark(secrets.token_urlsafe(16), name, known, server))
+        return answer
+    door.failed(address, moment, known=before)
     return _form("User or password is wrong.", then=then), 401
+
+
+def _mark(browser: str, name: str, account: Account, server: Flask) -> str:
+    """What shows that this user logged in with a browser before; a new password makes another of it."""
+    said = f"{browser}\0{name}\0{_seal(account, server)}".encode()
+    return f"{browser}.{hmac.digest(str(server.secret_key).encode(), said, 'sha256').hex()}"
+
+
+def _is_mark(mark: str, name: str, account: Account, server: Flask) -> bool:
+    right = _mark(mark.partition(".")[0], name, account, server)
+    return hmac.compare_digest(mark.encode(errors="replace"), right.encode(errors="replace"))
+
+
+def _remember(answer: Any, mark: str) -> None:
+    secure = request.is_secure or request.headers.get("X-Forwarded-Proto", "") == "https"
+    age = int(_REMEMBERED.total_seconds())
+    answer.set_cookie(_BROWSER, mark, max_age=age, path="/login", secure=secure, httponly=True, samesite="Lax")
 
 
 def _from_our_form() -> bool:

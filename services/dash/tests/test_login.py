@@ -124,6 +124,49 @@ def test_many_addresses_are_no_way_around_patience() -> None:
     assert door.wait("10.0.0.1", 100.0) == 30
 
 
+def test_strangers_behind_the_same_load_balancer_keep_no_known_browser_out() -> None:
+    mine = stranger()
+    assert log_in(mine).status_code == 302
+    mine.post("/logout")
+    guesser = mine.application.test_client()
+    assert [log_in(guesser, "wrong").status_code for _ in range(6)][-1] == 429
+    assert log_in(mine.application.test_client()).status_code == 429, "a new browser there has to wait"
+    assert log_in(mine).status_code == 302
+
+
+def test_a_known_browser_has_no_more_tries_than_others() -> None:
+    mine = stranger()
+    log_in(mine)
+    mine.post("/logout")
+    assert [log_in(mine, "wrong").status_code for _ in range(6)] == [401] * 5 + [429]
+    assert log_in(mine.application.test_client()).status_code == 302, "and its tries are its own"
+
+
+@pytest.mark.parametrize("forged", ["", ".", "x", "x.", "x.00", "\u00e9.\u00e9", "a" * 4_000])
+def test_a_mark_that_the_server_did_not_make_is_none(forged: str) -> None:
+    guesser = stranger()
+    guesser.set_cookie("leandata_browser", forged, path="/login")
+    assert [log_in(guesser, "wrong").status_code for _ in range(6)][-1] == 429
+
+
+def test_the_mark_of_one_user_is_none_of_another() -> None:
+    mine = stranger()
+    log_in(mine)
+    mine.post("/logout")
+    guesser = mine.application.test_client()
+    assert [log_in(guesser, "wrong").status_code for _ in range(6)][-1] == 429
+    answer = mine.post("/login", data={"user": "editor", "password": "wrong", "token": token(mine)})
+    assert answer.status_code == 429
+
+
+def test_wrong_passwords_of_a_known_browser_are_not_everybody_s() -> None:
+    door = Door()
+    for _ in range(100):
+        door.failed("a browser", 100.0, known=True)
+    assert door.wait("a browser", 100.0, known=True) == 30
+    assert door.wait("10.0.0.1", 100.0) == 0
+
+
 def test_only_so_many_addresses_are_remembered() -> None:
     door = Door()
     for number in range(10_003):
