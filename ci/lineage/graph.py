@@ -45,8 +45,9 @@ class Lineage:
 
         Raises LeandataError where there is none.
         """
-        asked = what.strip().lower().replace("/", ".") if not what.startswith("/") else what.lower()
-        found = [one for one in self.nodes if _matches(one.lower(), asked)]
+        whole = what.strip().lower()
+        asked = whole.replace("/", ".")  # a dataset may be said as its place in the lake
+        found = [one for one in self.nodes if _matches(one.lower(), whole) or _matches(one.lower(), asked)]
         if not found:
             last = {one.lower().rpartition(".")[2]: one for one in self.nodes}
             near = sorted(last[one] for one in difflib.get_close_matches(asked.rpartition(".")[2], last, n=3))

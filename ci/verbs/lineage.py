@@ -12,6 +12,7 @@ from leandata.errors import LeandataError
 
 _MOST = 40
 """So many columns are shown at once; more of them are told by their tables."""
+_SEEN = ("mail ", "page ", "route ")
 
 
 def lineage_of(options: Options) -> int:
@@ -45,11 +46,12 @@ def answer(found: Lineage, node: str) -> dict[str, object]:
 def told(found: Lineage, node: str) -> str:
     """Both directions as indented lines."""
     before, after = list(_tree(node, found.before)), list(_tree(node, found.after))
+    end = "  people see it" if node.startswith(_SEEN) else "  goes into nothing: nobody shows it"
     return "\n".join(
         [
             node,
             *(["  made from", *before] if before else ["  made from nothing that is known: it begins here"]),
-            *(["  goes into", *after] if after else ["  goes into nothing: nobody shows it"]),
+            *(["  goes into", *after] if after else [end]),
         ]
     )
 

@@ -75,6 +75,10 @@ def test_marts_have_checks(found: Lineage) -> None:
         ("shop.orders.amount_usd", PAID),
         ("/v1/sales/weekly", "route GET /v1/sales/weekly"),
         ("mail", "mail weekly sales report"),
+        ("route GET /v1/sales/weekly", "route GET /v1/sales/weekly"),
+        ("GET /v1/sales/weekly", "route GET /v1/sales/weekly"),
+        ("page /sales", "page /sales"),
+        ("/Sales", "page /sales"),
     ],
 )
 def test_a_thing_is_found_by_the_end_of_its_name(found: Lineage, what: str, expected: str) -> None:
@@ -93,6 +97,11 @@ def test_it_is_told_as_a_tree_in_both_directions(found: Lineage) -> None:
     assert lines[:3] == ["MARTS.SALES.WEEKLY_SALES.REVENUE", "  made from", "    STAGING.SHOP.STG_ORDERS.AMOUNT_USD"]
     assert "      mail weekly sales report" in lines
     assert "it begins here" in verb.told(found, PAID)
+
+
+@pytest.mark.parametrize("node", ["mail weekly sales report", "page /sales", "route GET /v1/sales/weekly"])
+def test_what_people_see_is_an_end_and_not_forgotten(found: Lineage, node: str) -> None:
+    assert verb.told(found, node).splitlines()[-1] == "  people see it"
 
 
 def test_the_verb_answers_people_and_machines(capsys: pytest.CaptureFixture[str]) -> None:
