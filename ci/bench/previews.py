@@ -28,7 +28,7 @@ def measure(folder: Path) -> dict[str, float]:
     _git(folder, "clone", "--quiet", "--no-hardlinks", str(ROOT), str(clone))
     path = clone / _CHANGED
     path.write_text(
-        path.read_text(encoding="utf-8").replace('memory = "256MiB"', 'memory = "320MiB"'), encoding="utf-8"
+        path.read_text(encoding="utf-8").replace('memory = "384MiB"', 'memory = "320MiB"'), encoding="utf-8"
     )
     found = {
         "preview_all_seconds": _preview(clone, folder, "all"),

@@ -90,8 +90,8 @@ MANIFEST = (ROOT / "services" / "api" / "service.toml").read_text()
 
 
 def test_the_changed_keys_are_named_and_the_service_itself_is_sure_to_differ(tmp_path: Path) -> None:
-    assert 'memory = "256MiB"' in MANIFEST
-    found = question(tmp_path, MANIFEST.replace('memory = "256MiB"', 'memory = "320MiB"'))
+    assert 'memory = "384MiB"' in MANIFEST
+    found = question(tmp_path, MANIFEST.replace('memory = "384MiB"', 'memory = "320MiB"'))
     assert found.keys("api") == {"api.process[0].memory"}
     unsure = found.unsure("local")
     assert set(found.stacks("local")) - set(unsure) == {"api"}

@@ -305,7 +305,7 @@ def test_a_bigger_database_is_seen_in_its_process(checkout: Path, edit: Edit, tm
         ("infra/environments/local.toml", 'lake = "machine"', 'lake = "s3"', "the table [aws] is missing"),
         ("infra/environments/local.toml", "api = 2\n", "", "no port for the process 'api'"),
         ("services/api/service.toml", 'name = "api"\nhealth', 'name = "other"\nhealth', "'api'"),
-        ("services/api/service.toml", 'memory = "256MiB"', 'memory = "lots"', "process.0.memory: 'lots' is not a size"),
+        ("services/api/service.toml", 'memory = "384MiB"', 'memory = "lots"', "process.0.memory: 'lots' is not a size"),
         ("services/api/deploy.py", '"SERVING": database.serving_reader', '"SERVING": database.nothing', "nothing"),
         ("services/dash/deploy.py", "import Secret", "import Sekret", "Sekret"),
         ("infra/stacks/lake/__main__.py", '"lake", stack', '"lake", stock', "stock"),

@@ -156,7 +156,7 @@ def test_a_mistake_in_a_manifest_is_named_with_file_and_key(tmp_path: Path) -> N
     folder = tmp_path / "services" / "api"
     folder.mkdir(parents=True)
     text = (ROOT / "services" / "api" / "service.toml").read_text()
-    (folder / "service.toml").write_text(text.replace('memory = "256MiB"', 'memory = "256MB"'))
+    (folder / "service.toml").write_text(text.replace('memory = "384MiB"', 'memory = "256MB"'))
     with pytest.raises(SettingsError, match=r"process.0.memory: '256MB' is not a size.*service.toml"):
         ServiceManifest.load("api", root=tmp_path)
 
