@@ -4,7 +4,7 @@ A test is affected by what it imports, itself or through others; by the conftest
 it asks for; by every file that any of these names; and, where it runs programs or verbs, by what those are made of.
 
 Two things that look like a way are none. A program only says what an engine is to start: its processes run where our
-commands are run as a whole (docs/adr/0009). And the table of verbs leads to those that a test says the name of.
+commands are run as a whole (docs/adr/0005). And the table of verbs leads to those that a test says the name of.
 """
 
 from __future__ import annotations
@@ -220,7 +220,8 @@ class Choosing:
 
     def _loaded(self, path: str) -> set[str]:
         """The code in folders that a file of tests names: it may load what is in there."""
-        deep = [one for one in self.tree.patterns.get(path, ()) if self._loads(path) and one.count("/") >= _DEEP]
+        named = self.tree.patterns.get(path, ()) if self._loads(path) else ()
+        deep = [one for one in named if one.count("/") >= _DEEP]
         own = {path: tuple(deep)}
         inside = [one for one in self.tree.facts if not TESTS.search(one)] if deep else []
         tree = dataclasses.replace(self.tree, patterns=own)

@@ -33,9 +33,8 @@ class Release:
     stack, `lake` by zone and dataset. `warehouse` is the moment to which the warehouse can be looked back. `model` is
     the version of the purchase model that predictions were made with, "" where there was none. `uncommitted` says that
     files differed from the commit: such a release cannot be brought back. `plan` is the plan's fingerprint, "" for a
-    deployment by hand.
-    `stacks` are those that were deployed, `notes` what could not be found out, and `back_to` the id of the release that
-    a rollback brought back.
+    deployment by hand. `stacks` are those that were deployed, `notes` what could not be found out, and `back_to` the id
+    of the release that a rollback brought back.
     """
 
     id: str

@@ -77,6 +77,12 @@ def put(address: DatabaseAddress, name: str, rows: Rows, *, until: date, version
         publish(connection, dataset(name), table, version=version, data_until=until)
 
 
+def put_all(address: DatabaseAddress, *, today: date) -> None:
+    """Publish all that follows: sales, customers, runs, what is watched, a model."""
+    for put in (put_sales, put_customers, put_runs, put_watched, put_model):
+        put(address, today=today)
+
+
 def put_sales(address: DatabaseAddress, *, today: date) -> None:
     """Publish the real sales up to the last complete week before `today`."""
     orders, until = moved_orders(today), last_complete_week(today).end

@@ -15,11 +15,11 @@ from leandata.contract import Dataset
 from leandata.database import Connection, connect
 from leandata.datasets import CATALOG, dataset
 from leandata.errors import WarehouseError
-from leandata.serving import Check, Freshness, Sales, Status
+from leandata.serving import UNUSUAL, Check, Freshness, Sales, Status
 from leandata.settings import Settings
 from leandata.warehouse import Warehouse
 from pipelines import volumes
-from pipelines.report.unusual import LIMIT, Series, score
+from pipelines.report.unusual import Series, score
 
 _SOURCE = "shop.orders"
 _DAILY = "sales.daily_sales"
@@ -91,7 +91,7 @@ def volume(sales: Sequence[Sales], *, day: date) -> Finding:
     said = f"{count:,.0f} orders on {day:%A}, {day}"
     if found is None:
         return "waiting", f"{said}; too little is known of {day:%A}s to judge"
-    return ("ok" if abs(found) <= LIMIT else "failed"), f"{said}; modified z-score {found:+.1f}, limit {LIMIT}"
+    return ("ok" if abs(found) <= UNUSUAL else "failed"), f"{said}; modified z-score {found:+.1f}, limit {UNUSUAL}"
 
 
 def totals(layers: Mapping[str, Total]) -> Finding:

@@ -87,9 +87,10 @@ def note(settings: Settings, run: Run, *, ask: Ask | None = None) -> None:
         with connect(settings.serving) as connection:
             others = serving.record_run(connection, run)
             connection.commit()
-            for other in others if ask else ():
-                found = settled(other, ask(other.pipeline, other.run) if ask else None)
-                if found is not None:
+            if ask is None:
+                return
+            for other in others:
+                if (found := settled(other, ask(other.pipeline, other.run))) is not None:
                     serving.record_run(connection, found)
                     connection.commit()
     except psycopg.Error as error:

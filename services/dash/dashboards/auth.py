@@ -110,7 +110,7 @@ class _Cookies(SecureCookieSessionInterface):
 
     def get_cookie_secure(self, app: Flask) -> bool:
         del app
-        return request.is_secure or request.headers.get("X-Forwarded-Proto", "") == "https"
+        return _over_https()
 
 
 def accounts(settings: Settings) -> dict[str, Account]:
@@ -222,9 +222,12 @@ def _is_mark(mark: str, name: str, account: Account, server: Flask) -> bool:
 
 
 def _remember(answer: Any, mark: str) -> None:
-    secure = request.is_secure or request.headers.get("X-Forwarded-Proto", "") == "https"
     age = int(_REMEMBERED.total_seconds())
-    answer.set_cookie(_BROWSER, mark, max_age=age, path="/login", secure=secure, httponly=True, samesite="Lax")
+    answer.set_cookie(_BROWSER, mark, max_age=age, path="/login", secure=_over_https(), httponly=True, samesite="Lax")
+
+
+def _over_https() -> bool:
+    return request.is_secure or request.headers.get("X-Forwarded-Proto", "") == "https"
 
 
 def _from_our_form() -> bool:

@@ -16,7 +16,8 @@ from leandata.serving import Freshness
 
 BLUE, ORANGE, GREY = "#3b7dc4", "#d9822b", "#8a939e"
 _ROWS_SHOWN = 100
-_LEFT = frozenset({"text", "strip", "bars"})
+_DRAWN = frozenset({"bars", "strip"})
+_LEFT = _DRAWN | {"text"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +128,7 @@ def table(
 
 
 def _cell(value: Any, kind: Kind, links: Sequence[str], mark: str) -> list[str]:
-    style = f"{'left' if kind in _LEFT else ''} {kind if kind in ('strip', 'bars') else mark}".strip()
+    style = f"{'left' if kind in _LEFT else ''} {kind if kind in _DRAWN else mark}".strip()
     return [shown(value, kind), style, *links]
 
 

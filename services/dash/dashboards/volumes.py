@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 from dashboards import parts
 from dashboards.page import Context, Kind, Table
 from leandata import serving
-from leandata.serving import Volume
+from leandata.serving import UNUSUAL, Volume
 
-LIMIT = Decimal("3.5")
 MARKS = {"usual": "good", "unusual": "bad", "not judged": ""}
 _DAYS = 28
 _ORDER = {"unusual": 0, "not judged": 1, "usual": 2}
@@ -26,7 +24,7 @@ def section(context: Context) -> Any:
     shown = parts.table(found, name="volumes-table", caption="Rows that came on the last day", marks=MARKS)
     note = (
         f"Rows that came on a day; bars: the last {_DAYS} days. Usual: the median of the same weekday in the twelve"
-        f" weeks before. Unusual: a modified z-score beyond {LIMIT}."
+        f" weeks before. Unusual: a modified z-score beyond {UNUSUAL}."
     )
     return parts.section("Volumes", shown, download=context.download("volumes"), note=note)
 
@@ -46,7 +44,7 @@ def state(one: Volume) -> str:
     """`unusual` beyond the limit, `not judged` where there is no score."""
     if one.score is None:
         return "not judged"
-    return "unusual" if abs(one.score) > LIMIT else "usual"
+    return "unusual" if abs(one.score) > UNUSUAL else "usual"
 
 
 def _row(found: Sequence[Volume]) -> tuple[Any, ...]:

@@ -40,11 +40,7 @@ class World:
 
 
 def fill(address: DatabaseAddress) -> None:
-    published.put_sales(address, today=TODAY)
-    published.put_customers(address, today=TODAY)
-    published.put_runs(address, today=TODAY)
-    published.put_watched(address, today=TODAY)
-    published.put_model(address, today=TODAY)
+    published.put_all(address, today=TODAY)
     until = TODAY - timedelta(days=2)
     told = {"type": "page_view", "events": 9, "customers": 3, "converted": 1}
     published.put(address, "sales.daily_events", [{"day": until, **told}], until=until)

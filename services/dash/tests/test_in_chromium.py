@@ -39,11 +39,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
     folders = [tmp_path_factory.mktemp(name) for name in ("postgres", "full", "empty")]
     with parts.postgres(folders[0]) as server:
         full, empty = (server.database(name, owner="serving_writer") for name in ("serving", "nothing"))
-        published.put_sales(full, today=TODAY)
-        published.put_customers(full, today=TODAY)
-        published.put_runs(full, today=TODAY)
-        published.put_watched(full, today=TODAY)
-        published.put_model(full, today=TODAY)
+        published.put_all(full, today=TODAY)
         with (
             published.dashboards(folders[1], full, today=TODAY) as first,
             published.dashboards(folders[2], empty, today=TODAY) as second,

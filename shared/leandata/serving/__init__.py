@@ -46,10 +46,11 @@ from leandata.serving.purchases import (
 from leandata.serving.quality import Check, Status, checks, checks_sql, record_checks, to_check
 from leandata.serving.runs import Run, RunState, record_run, runs, runs_sql, to_run
 from leandata.serving.sales import Sales, daily_sales, daily_sales_sql, to_sales, weekly_sales, weekly_sales_sql
-from leandata.serving.volumes import Volume, record_volumes, to_volume, volumes, volumes_sql
+from leandata.serving.volumes import UNUSUAL, Volume, record_volumes, to_volume, volumes, volumes_sql
 
 __all__ = [
     "SCHEMA",
+    "UNUSUAL",
     "Check",
     "CohortMonth",
     "Customer",

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any, Literal, LiteralString
 
 from leandata.database import Connection
-from leandata.serving.publishing import ensure_schema
+from leandata.serving.publishing import writing
 from leandata.serving.rows import rows
 
 HealthState = Literal["up", "down"]
+_LOCK = 7205121
 _TABLE = """
 CREATE TABLE IF NOT EXISTS serving.health (
     part text PRIMARY KEY, state text NOT NULL, detail text NOT NULL, milliseconds integer NOT NULL,
@@ -56,10 +57,7 @@ def to_health(row: Sequence[Any]) -> Health:
 def record_health(connection: Connection, found: Sequence[Health]) -> None:
     """Put what was found now in place of the last look; a part that was not looked at is forgotten. `since` stays while
     a part's state does."""
-    ensure_schema(connection)
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(7205121)")
-        connection.execute(_TABLE)
+    with writing(connection, _TABLE, lock=_LOCK):
         for one in found:
             told = {"part": one.part, "state": one.state, "detail": one.detail, "took": one.milliseconds}
             connection.execute(_PUT, {**told, "at": one.looked_at})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from psycopg import sql
 
@@ -35,6 +36,16 @@ def ensure_schema(connection: Connection) -> None:
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(7205117)")
         connection.execute(_TABLES)
+
+
+@contextlib.contextmanager
+def writing(connection: Connection, table: LiteralString, *, lock: int) -> Generator[None]:
+    """A transaction for one writer at a time, whose number is `lock`; `table` makes what is written where it lacks."""
+    ensure_schema(connection)
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
+        connection.execute(table)
+        yield
 
 
 def publish(connection: Connection, dataset: Dataset, table: pa.Table, *, version: str, data_until: date) -> int:

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any, Literal, LiteralString
 
 from leandata.database import Connection
-from leandata.serving.publishing import ensure_schema
+from leandata.serving.publishing import writing
 from leandata.serving.rows import rows
 
 RunState = Literal["running", "success", "failed", "lost"]
 KEPT = 200
+_LOCK = 7205119
 _TABLE = """
 CREATE TABLE IF NOT EXISTS serving.pipeline_runs (
     pipeline text, run text, state text NOT NULL, started_at timestamptz NOT NULL, ended_at timestamptz,
@@ -71,11 +72,8 @@ def record_run(connection: Connection, found: Run) -> list[Run]:
 
     The last 200 runs of its pipeline are kept. Tries never go down.
     """
-    ensure_schema(connection)
     told = (found.pipeline, found.run, found.state, found.started_at, found.ended_at, found.tries, found.task)
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(7205119)")
-        connection.execute(_TABLE)
+    with writing(connection, _TABLE, lock=_LOCK):
         connection.execute(_PUT, told)
         connection.execute(_FORGET, {"pipeline": found.pipeline, "kept": KEPT})
         others = connection.execute(

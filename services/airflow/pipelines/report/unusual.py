@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 
+from leandata.serving import UNUSUAL
+
 FEWEST = 8
-LIMIT = Decimal("3.5")
-"""A modified z-score beyond this is unusual (Iglewicz and Hoaglin)."""
 _SCALE = Decimal("0.6745")
 
 
@@ -43,13 +43,13 @@ def sentence(found: Sequence[Series]) -> str:
         return f"Too little is known to call anything unusual: it takes {FEWEST} weeks that differ."
     value, series = max(known, key=lambda pair: abs(pair[0]))
     weeks = len(series.before)
-    if abs(value) <= LIMIT:
+    if abs(value) <= UNUSUAL:
         return f"Nothing is unusual: every figure lies within what the {weeks} weeks before it were like."
     side = "above" if value > 0 else "below"
     return (
         f"Unusual: {series.label.lower()} of {shown(series.now, money=series.money)}, far {side} the usual"
         f" {shown(Decimal(median(series.before)), money=series.money)} (median of the {weeks} weeks before;"
-        f" modified z-score {value:+.1f}, limit {LIMIT})."
+        f" modified z-score {value:+.1f}, limit {UNUSUAL})."
     )
 
 

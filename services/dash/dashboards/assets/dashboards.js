@@ -47,24 +47,21 @@
     name();
   });
 
-  const strip = (place, text) => {
+  const marked = (place, text, dress) => {
     place.append(...text.split(" ").map((word) => {
-      const made = Object.assign(document.createElement("i"), { title: word });
-      made.dataset.state = word;
-      return made;
-    }));
-    const heard = Object.assign(document.createElement("span"), { className: "unseen", textContent: text });
-    place.append(heard);
-  };
-  const bars = (place, text) => {
-    const figures = text.split(" ").map(Number);
-    const most = Math.max(1, ...figures);
-    place.append(...figures.map((figure) => {
-      const made = Object.assign(document.createElement("i"), { title: figure.toLocaleString("en-US") });
-      made.style.height = Math.max(1, Math.round(20 * figure / most)) + "px";
+      const made = document.createElement("i");
+      dress(made, word);
       return made;
     }));
     place.append(Object.assign(document.createElement("span"), { className: "unseen", textContent: text }));
+  };
+  const strip = (place, text) => marked(place, text, (made, word) => { made.title = made.dataset.state = word; });
+  const bars = (place, text) => {
+    const most = Math.max(1, ...text.split(" ").map(Number));
+    marked(place, text, (made, word) => {
+      made.title = Number(word).toLocaleString("en-US");
+      made.style.height = Math.max(1, Math.round(20 * Number(word) / most)) + "px";
+    });
   };
   const cell = (kind, [text, style, href]) => {
     const made = document.createElement(kind);

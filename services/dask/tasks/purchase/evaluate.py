@@ -100,16 +100,20 @@ def predictions(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, Floats]:
 
 def learn(rows: pl.DataFrame) -> Learnt:
     """What learnt from these rows. Raises ComputeError where nobody came back."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
     # the newest week knows each customer's whole history: an older one would count the same purchases again
     baseline = bgnbd.fit(history(rows.filter(pl.col("week") == rows["week"].max())))
     names = tuple(name for name in names_of(rows) if name not in _AGES)
-    model = HistGradientBoostingClassifier(
+    return Learnt(trees=trees().fit(_beside(rows, names, baseline), labels(rows)), names=names, baseline=baseline)
+
+
+def trees() -> Any:
+    """Gradient boosting with the settings that it learns with, which has learnt nothing yet."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
         max_iter=120, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=200, l2_regularization=10, random_state=0,
         early_stopping=False,  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
-    return Learnt(trees=model.fit(_beside(rows, names, baseline), _bought(rows)), names=names, baseline=baseline)
 
 
 def names_of(rows: pl.DataFrame) -> list[str]:
@@ -119,7 +123,7 @@ def names_of(rows: pl.DataFrame) -> list[str]:
 
 def judge(after: pl.DataFrame, given: dict[str, Floats]) -> Evaluation:
     """The evaluation of these predictions for the rows of `after`."""
-    bought, customers = _bought(after), after["customer_id"].to_numpy()
+    bought, customers = labels(after), after["customer_id"].to_numpy()
     losses = {name: scores.mean(scores.log_losses(bought, one), customers) for name, one in sorted(given.items())}
     best = min((name for name in losses if name != "gradient boosting"), key=lambda name: losses[name].value)
     return Evaluation(
@@ -143,7 +147,7 @@ def history(rows: pl.DataFrame) -> bgnbd.History:
 def _last_behaviour(before: pl.DataFrame, after: pl.DataFrame) -> Floats:
     """The share of buyers among those who did, or did not, buy in the four weeks before."""
     did = before["days_28"].to_numpy() > 0
-    rates = [float(_bought(before)[did == one].mean()) if (did == one).any() else 0.0 for one in (False, True)]
+    rates = [float(labels(before)[did == one].mean()) if (did == one).any() else 0.0 for one in (False, True)]
     return np.where(after["days_28"].to_numpy() > 0, rates[1], rates[0])
 
 
@@ -155,7 +159,8 @@ def _refuse(rows: pl.DataFrame, what: str) -> None:
         raise ComputeError(f"the rows to be {what} are of one class: {'all' if buyers else 'none'} bought")
 
 
-def _bought(rows: pl.DataFrame) -> Bools:
+def labels(rows: pl.DataFrame) -> Bools:
+    """Who of a panel bought."""
     return rows["bought"].to_numpy().astype(np.bool_)
 
 

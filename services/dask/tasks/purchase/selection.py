@@ -11,7 +11,7 @@ import polars as pl
 
 from leandata.compute import Compute, joblib_on
 from leandata.errors import ComputeError
-from tasks.purchase.evaluate import matrix, names_of
+from tasks.purchase.evaluate import labels, matrix, names_of, trees
 from tasks.purchase.scores import Floats
 
 GRID: Mapping[str, Sequence[Any]] = {
@@ -32,18 +32,17 @@ class Candidate:
 def select(
     compute: Compute, *, rows: pl.DataFrame, grid: Mapping[str, Sequence[Any]] = GRID, folds: int = 3
 ) -> list[Candidate]:
-    """Every combination of `grid`, the best first; those that are equally good in the grid's order.
+    """Every combination of `grid`, the best first; those that are equally good in the grid's order. What the grid does
+    not name is as the model has it.
 
     `rows` is a panel of weeks to learn from (`panel.build`), without those that the chosen model is judged on in the
     end. A fold learns from all weeks before one of the last `folds` and is judged on that one. Fits are spread by
     joblib over the workers of `compute`: where they run changes nothing. Raises ComputeError for too few weeks.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import GridSearchCV
 
-    features, bought = matrix(rows, names_of(rows)), rows["bought"].to_numpy().astype(np.bool_)
     search = GridSearchCV(
-        HistGradientBoostingClassifier(max_iter=120, min_samples_leaf=200, early_stopping=False, random_state=0),  # pyright: ignore[reportArgumentType]
+        trees(),
         {name: list(values) for name, values in sorted(grid.items())},
         scoring="neg_log_loss",
         cv=later_weeks(rows, folds=folds),
@@ -52,7 +51,7 @@ def select(
         error_score="raise",  # pyright: ignore[reportArgumentType]
     )
     with joblib_on(compute):
-        search.fit(features, bought)
+        search.fit(matrix(rows, names_of(rows)), labels(rows))
     losses: Floats = -np.asarray(search.cv_results_["mean_test_score"], dtype=np.float64)
     found = [
         Candidate(settings=dict(settings), log_loss=float(loss))
