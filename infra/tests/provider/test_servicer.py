@@ -130,17 +130,19 @@ def test_a_half_made_resource_is_kept_with_its_reason(provider: Any, tmp_path: P
 
 @pytest.mark.integration
 def test_creates_run_side_by_side(provider: Any, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    all_are_here = 'touch "$0/$1"; until [ "$(ls "$0" | wc -l)" -eq 6 ]; do sleep 0.05; done'
+
     def job(name: str) -> Any:
         properties = struct(
-            name=name, command=["sleep", "1"], env={}, secret_files={}, directory="/", triggers={}, timeout=20
-        )
+            name=name, command=["sh", "-c", all_are_here, str(here), name], env={}, secret_files={}, directory="/",
+            triggers={}, timeout=60,
+        )  # fmt: skip
         return provider.Create.future(pb.CreateRequest(urn=urn("Job", name), properties=properties))
 
     running = [job(f"j{number}") for number in range(6)]
-    time.sleep(0.5)
-    asleep = subprocess.run(["pgrep", "-fc", "^sleep 1$"], capture_output=True, text=True, check=False)
-    assert int(asleep.stdout) >= 5
-    assert all(future.result(timeout=20).id for future in running)
+    assert all(future.result(timeout=90).id for future in running)
 
 
 @pytest.mark.integration
