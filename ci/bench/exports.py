@@ -1,7 +1,11 @@
-"""The export of a mart of five million rows as Parquet, against DuckDB writing the same from a table of its own."""
+"""The export of a mart of five million rows as Parquet, against DuckDB writing the same from a table of its own.
+
+Also with the time that its publication takes to make the file, and of a publication that has none.
+"""
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 import urllib.request
@@ -11,16 +15,25 @@ import psutil
 
 from infra.testing.api import KEY, Api, prepared
 from leandata.database import connect
-from leandata.serving import ensure_schema
+from leandata.datasets import dataset
+from leandata.serving import ensure_schema, keep_file
 
-TARGETS = {"export_to_duckdb": "at least 0.50", "export_again_to_duckdb": "at least 0.50"}
+TARGETS = {
+    "export_to_duckdb": "at least 0.50",
+    "export_again_to_duckdb": "at least 0.50",
+    "export_memory_mb": "at most 384",
+}
 ROWS = 5_000_000
 _ROUNDS = 2
 _CHUNK = 1 << 20
+_MART = dataset("sales.customer_days")
+_ROWS = """
+SELECT (n % 200000 + 1)::bigint AS customer_id, date '1990-01-01' + (n // 200000)::int AS day,
+    (1 + n % 3)::bigint AS orders, (1 + n % 7)::bigint AS units,
+    (n * 7919 % 1000000 / 100.0)::decimal(14,2) AS revenue FROM range(0, {rows}) AS numbers(n)
+"""
 _TABLE = """
-CREATE TABLE serving.customer_days__bench AS SELECT (n % 200000 + 1)::bigint AS customer_id,
-    date '1990-01-01' + (n / 200000)::int AS day, (1 + n % 3)::bigint AS orders, (1 + n % 7)::bigint AS units,
-    (n * 7919 % 1000000 / 100.0)::numeric(14,2) AS revenue FROM generate_series(0::bigint, {last}) AS n;
+CREATE TABLE serving.customer_days__bench ({columns});
 CREATE VIEW serving.customer_days AS SELECT * FROM serving.customer_days__bench;
 INSERT INTO serving.freshness VALUES ('sales.customer_days', 'bench', {rows}, '2026-11-22', now());
 """
@@ -29,24 +42,52 @@ INSERT INTO serving.freshness VALUES ('sales.customer_days', 'bench', {rows}, '2
 def measure(folder: Path, *, rows: int = ROWS) -> dict[str, float]:
     """Seconds of the first export of a publication, of the next one, of DuckDB; and the process's memory in MB."""
     folder.chmod(0o755)
-    with prepared(folder) as api, api.process() as process:
+    with prepared(folder) as api:
+        made = _publish(api, rows)
+        with api.process() as process:
+            memory = _Memory(process.pid)
+            memory.start()
+            first = _export(api, folder / "export.parquet")
+            again = _export(api, folder / "export.parquet")
+            most = memory.end()
+        duckdb = _duckdb(folder, rows)
         with connect(api.serving) as connection:
-            ensure_schema(connection)
-            connection.execute(_TABLE.format(last=rows - 1, rows=rows).encode())
-        memory = _Memory(process.pid)
-        memory.start()
-        first = _export(api, folder / "export.parquet")
-        again = _export(api, folder / "export.parquet")
-        most = memory.end()
-    duckdb = _duckdb(folder, rows)
+            connection.execute("DELETE FROM serving.files")
+        with api.process():
+            by_rows = _export(api, folder / "rows.parquet")
     return {
         "export_seconds": first,
         "export_again_seconds": again,
+        "export_making_seconds": made,
+        "export_by_rows_seconds": by_rows,
         "export_duckdb_seconds": duckdb,
         "export_memory_mb": most / 2**20,
         "export_to_duckdb": duckdb / first,
         "export_again_to_duckdb": duckdb / again,
+        "export_with_making_to_duckdb": duckdb / (first + made),
+        "export_by_rows_to_duckdb": duckdb / by_rows,
     }
+
+
+def _publish(api: Api, rows: int) -> float:
+    """Publish the mart: its rows faster than a publication does, its file as it does; seconds that the file took."""
+    import duckdb
+    from pyarrow import csv
+
+    with duckdb.connect() as plain:
+        table = plain.sql(_ROWS.format(rows=rows)).to_arrow_table()
+    with connect(api.serving) as connection:
+        ensure_schema(connection)
+        connection.execute(_TABLE.format(columns=_MART.postgres_columns(), rows=rows).encode())
+        with connection.cursor().copy("COPY serving.customer_days__bench FROM STDIN (FORMAT csv)") as copy:
+            for batch in table.to_batches(max_chunksize=100_000):
+                text = io.BytesIO()
+                csv.write_csv(batch, text, csv.WriteOptions(include_header=False))
+                copy.write(text.getvalue())
+        started = time.perf_counter()
+        keep_file(connection, _MART, table, version="bench")
+        connection.commit()
+        return time.perf_counter() - started
 
 
 def _export(api: Api, place: Path) -> float:
@@ -90,6 +131,7 @@ class _Memory(threading.Thread):
 
     def end(self) -> int:
         """Bytes."""
+        self._most = max(self._most, self._process.memory_info().rss)
         self._stop_asked.set()
         self.join()
         return self._most

@@ -148,7 +148,7 @@ async def get_export(
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
-    file = await exports.file(tag, CATALOG[dataset], kind)
+    file = await exports.file(tag, CATALOG[dataset], kind, version=published.versions[dataset].version)
     headers |= {
         "Content-Length": str(file.size),
         "Content-Disposition": f'attachment; filename="{dataset}.{kind.ending}"',

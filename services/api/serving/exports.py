@@ -1,4 +1,7 @@
-"""A dataset as a file: read by COPY in one statement, written in batches, memory flat whatever its size.
+"""A dataset as a file: the one that was made when it was published, or its rows; memory flat whatever its size.
+
+A publication keeps its Parquet file, of which an Arrow stream is made; CSV is what PostgreSQL makes of the rows, by
+COPY in one statement. A publication without a file, of a release before there were any, is read by COPY in batches.
 
 The file is finished before the first byte is sent: a slow client holds no table that the next publication drops. It has
 no name in the file system, is kept for the next who asks for the same publication, and is gone when it is closed.
@@ -18,8 +21,9 @@ import anyio
 import psycopg
 
 from leandata.contract import Dataset
-from leandata.database import connect
+from leandata.database import Connection, connect
 from leandata.errors import DatabaseError
+from leandata.serving import ROW_GROUP, parquet_writer, read_file
 from leandata.settings import DatabaseAddress
 from serving.problems import ProblemError
 
@@ -30,7 +34,6 @@ _MOST_WAITING = 4
 _KEPT_BYTES = 128 * 2**20
 _CHUNK = 256 * 1024
 _BLOCK = 2**20
-_ROW_GROUP = 128 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,8 +77,8 @@ class Exports:
         self._waiting = 0
         self._files: OrderedDict[str, File] = OrderedDict()
 
-    async def file(self, tag: str, dataset: Dataset, kind: Format) -> File:
-        """The whole dataset as a file, of the publication that `tag` stands for. Raises ProblemError."""
+    async def file(self, tag: str, dataset: Dataset, kind: Format, *, version: str) -> File:
+        """The whole dataset as a file, of the published `version` that `tag` stands for. Raises ProblemError."""
         if tag in self._files:
             self._files.move_to_end(tag)
             return self._files[tag]
@@ -85,7 +88,7 @@ class Exports:
         try:
             async with self._writing:
                 if tag not in self._files:
-                    self._keep(tag, await anyio.to_thread.run_sync(self._write, dataset, kind))
+                    self._keep(tag, await anyio.to_thread.run_sync(self._write, dataset, kind, version))
                 return self._files[tag]
         finally:
             self._waiting -= 1
@@ -95,10 +98,10 @@ class Exports:
         while len(self._files) > 1 and sum(one.size for one in self._files.values()) > self._kept_bytes:
             self._files.popitem(last=False)
 
-    def _write(self, dataset: Dataset, kind: Format) -> File:
+    def _write(self, dataset: Dataset, kind: Format, version: str) -> File:
         content: BinaryIO = tempfile.TemporaryFile(prefix="leandata-export-")  # type: ignore[assignment]  # noqa: SIM115
         try:
-            write(self._address, dataset, kind, content)
+            write(self._address, dataset, kind, content, version=version)
             content.flush()
             return File(content=content, size=content.seek(0, os.SEEK_END))
         except DatabaseError:
@@ -109,15 +112,47 @@ class Exports:
             raise
 
 
-def write(address: DatabaseAddress, dataset: Dataset, kind: Format, file: BinaryIO) -> None:
-    """Write what is served of `dataset`. Raises DatabaseError, psycopg.Error."""
+def write(address: DatabaseAddress, dataset: Dataset, kind: Format, file: BinaryIO, *, version: str) -> None:
+    """Write what is served of `dataset`: for Parquet and Arrow the file of `version`, where one was kept.
+
+    Raises DatabaseError, psycopg.Error.
+    """
     with connect(address) as connection, connection.cursor() as cursor:
         if kind.name == "csv":
             with cursor.copy(query(dataset, header=True, exact=True)) as copy:
                 file.writelines(copy)
             return
+        if _write_kept(connection, dataset, kind, file, version=version):
+            return
         with cursor.copy(query(dataset, header=False, exact=False)) as copy:
             _write_batches(dataset, kind, _Blocks(copy), file)
+
+
+def _write_kept(connection: Connection, dataset: Dataset, kind: Format, file: BinaryIO, *, version: str) -> bool:
+    try:
+        if kind.name == "parquet":
+            return read_file(connection, dataset, version=version, file=file)
+        with tempfile.TemporaryFile(prefix="leandata-export-") as kept:
+            if found := read_file(connection, dataset, version=version, file=kept):
+                _write_stream(dataset, kept, file)
+            return found
+    except psycopg.errors.UndefinedTable:  # a release before kept none
+        connection.rollback()
+        return False
+
+
+def _write_stream(dataset: Dataset, kept: BinaryIO, file: BinaryIO) -> None:
+    """Write a Parquet file as an Arrow stream."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    from leandata.tables import schema
+
+    pa.set_memory_pool(pa.system_memory_pool())  # as below
+    source = parquet.ParquetFile(kept)
+    with pa.ipc.new_stream(file, schema(dataset)) as writer:
+        for number in range(source.num_row_groups):
+            writer.write_table(source.read_row_group(number, use_threads=False))
 
 
 def query(dataset: Dataset, *, header: bool, exact: bool) -> bytes:
@@ -134,7 +169,6 @@ def query(dataset: Dataset, *, header: bool, exact: bool) -> bytes:
 
 def _write_batches(dataset: Dataset, kind: Format, source: _Blocks, file: BinaryIO) -> None:
     import pyarrow as pa
-    from pyarrow import parquet
 
     from leandata.tables import schema
 
@@ -145,11 +179,11 @@ def _write_batches(dataset: Dataset, kind: Format, source: _Blocks, file: Binary
             for batch in _batches(found, source):
                 writer.write_batch(batch)
         return
-    with parquet.ParquetWriter(file, found, compression="snappy") as writer:
+    with parquet_writer(file, found) as writer:
         waiting: list[pa.RecordBatch] = []
         for batch in _batches(found, source):
             waiting.append(batch)
-            if sum(one.num_rows for one in waiting) >= _ROW_GROUP:
+            if sum(one.num_rows for one in waiting) >= ROW_GROUP:
                 writer.write_table(pa.Table.from_batches(waiting))
                 waiting = []
         writer.write_table(pa.Table.from_batches(waiting, schema=found))

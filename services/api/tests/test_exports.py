@@ -139,19 +139,60 @@ def test_a_format_that_is_none_names_the_known_ones(api: Api) -> None:
     assert "'parquet'" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("version", ["v1", "v0"], ids=["with-a-file", "without-one"])
 @pytest.mark.parametrize("rows", [STRANGE, []], ids=["strange", "none"])
-def test_every_type_comes_out_as_it_went_in(tmp_path: Any, rows: list[dict[str, Any]]) -> None:
+def test_every_type_comes_out_as_it_went_in(tmp_path: Any, rows: list[dict[str, Any]], version: str) -> None:
     tmp_path.chmod(0o755)
     expected = pa.Table.from_pylist(rows, schema=schema(EVERY))
     with prepared(tmp_path) as found:
         put(found, EVERY, rows)
         for kind in ("parquet", "arrow"):
             file = io.BytesIO()
-            write(found.serving, EVERY, FORMATS[kind], file)
+            write(found.serving, EVERY, FORMATS[kind], file, version=version)
             file.seek(0)
             table = parquet.read_table(file) if kind == "parquet" else pa.ipc.open_stream(file).read_all()
             assert table.schema == schema(EVERY)
             assert table.sort_by("c0").to_pylist() == expected.to_pylist()
+
+
+def test_an_export_is_the_file_of_its_publication_and_not_what_lies_there_by_now(api: Api) -> None:
+    put(api, DAILY, ROWS[:3], version="v5")
+    with connect(api.serving) as connection:
+        connection.execute("DELETE FROM serving.daily_sales__v5")
+    for kind in ("parquet", "arrow"):
+        file = io.BytesIO()
+        write(api.serving, DAILY, FORMATS[kind], file, version="v5")
+        file.seek(0)
+        table = parquet.read_table(file) if kind == "parquet" else pa.ipc.open_stream(file).read_all()
+        assert table.to_pylist() == ROWS[:3]
+    put(api, DAILY, ROWS, version="v6")
+
+
+def test_a_database_of_a_release_that_kept_no_files_is_exported(api: Api) -> None:
+    put(api, DAILY, ROWS, version="v7")
+    with connect(api.serving) as connection:
+        connection.execute("DROP TABLE serving.files")
+    for kind in ("parquet", "arrow"):
+        file = io.BytesIO()
+        write(api.serving, DAILY, FORMATS[kind], file, version="v7")
+        file.seek(0)
+        table = parquet.read_table(file) if kind == "parquet" else pa.ipc.open_stream(file).read_all()
+        assert table.to_pylist() == ROWS
+    put(api, DAILY, ROWS, version="v8")
+
+
+def test_an_arrow_stream_of_several_row_groups_has_every_row_in_its_place(api: Api) -> None:
+    days = [date.fromordinal(1 + number) for number in range(300_000)]
+    numbers = pa.array(range(len(days)), pa.int64())
+    table = pa.table(
+        {"day": pa.array(days, pa.date32()), "revenue": numbers.cast(pa.decimal128(21, 2)),
+         **dict.fromkeys(("orders", "customers", "new_customers", "units"), numbers)}
+    )  # fmt: skip
+    with connect(api.serving) as connection:
+        serving.keep_file(connection, DAILY, table, version="wide")
+    file = io.BytesIO()
+    write(api.serving, DAILY, FORMATS["arrow"], file, version="wide")
+    assert pa.ipc.open_stream(file.getvalue()).read_all() == table.cast(schema(DAILY))
 
 
 def test_the_query_names_columns_of_the_contract_only() -> None:
@@ -166,19 +207,46 @@ def test_a_large_export_keeps_memory_flat(tmp_path: Any) -> None:
     tmp_path.chmod(0o755)
     with prepared(tmp_path) as found, found.process() as process:
         put(found, DAILY, ROWS)
-        eventually(lambda: found.client.get("/v1/datasets/sales.daily_sales/export").status_code == 200)
+        path = "/v1/datasets/sales.daily_sales/export"
+        eventually(lambda: found.client.get(path, params={"format": "arrow"}).status_code == 200)
         before = psutil.Process(process.pid).memory_info().rss
         with connect(found.serving) as connection:
             connection.execute("CREATE TABLE serving.large AS SELECT day, revenue, orders, customers, new_customers,"
                 " units FROM serving.daily_sales, generate_series(1, 1500)")  # fmt: skip
             connection.execute("CREATE OR REPLACE VIEW serving.daily_sales AS SELECT * FROM serving.large")
             connection.execute("UPDATE serving.freshness SET version = 'large'")
-        path = "/v1/datasets"
-        eventually(lambda: '"version":"large"' in found.client.get(path).text)
-        size, most = 0, before
-        with found.client.stream("GET", "/v1/datasets/sales.daily_sales/export", timeout=120) as answer:
-            for chunk in answer.iter_bytes():
-                size += len(chunk)
-                most = max(most, psutil.Process(process.pid).memory_info().rss)
+        eventually(lambda: '"version":"large"' in found.client.get("/v1/datasets").text)
+        size, most = _fetch(found, process.pid)
         assert size > 2**20
         assert most - before < 80 * 2**20, "1.5 million rows are 72 MB as values, and several times that as objects"
+
+
+def test_a_large_file_of_a_publication_passes_through_in_parts(tmp_path: Any) -> None:
+    tmp_path.chmod(0o755)
+    numbers = pa.array(range(3_000_000), pa.int64())
+    day = pa.array([DAY] * len(numbers), pa.date32())
+    large = pa.table(
+        {"day": day, "revenue": pa.array([Decimal(1)] * len(numbers), pa.decimal128(14, 2)),
+         **dict.fromkeys(("orders", "customers", "new_customers", "units"), numbers)}
+    )  # fmt: skip
+    with prepared(tmp_path) as found, found.process() as process:
+        put(found, DAILY, ROWS)
+        eventually(lambda: found.client.get("/v1/datasets/sales.daily_sales/export").status_code == 200)
+        before = psutil.Process(process.pid).memory_info().rss
+        with connect(found.serving) as connection:
+            serving.keep_file(connection, DAILY, large, version="large")
+            connection.execute("UPDATE serving.freshness SET version = 'large'")
+        eventually(lambda: '"version":"large"' in found.client.get("/v1/datasets").text)
+        size, most = _fetch(found, process.pid)
+        assert size > 48 * 2**20
+        assert most - before < 32 * 2**20, "the file is larger than what the process took for it"
+
+
+def _fetch(api: Api, pid: int) -> tuple[int, int]:
+    """The size of an export, and the most memory that the process had while it was sent."""
+    size, most = 0, 0
+    with api.client.stream("GET", "/v1/datasets/sales.daily_sales/export", timeout=120) as answer:
+        for chunk in answer.iter_bytes():
+            size += len(chunk)
+            most = max(most, psutil.Process(pid).memory_info().rss)
+    return size, most

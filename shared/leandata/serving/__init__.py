@@ -19,6 +19,7 @@ from leandata.serving.customer_history import (
     top_customers,
     top_customers_sql,
 )
+from leandata.serving.files import ROW_GROUP, keep_file, parquet_writer, read_file
 from leandata.serving.fresh import Freshness, freshness, freshness_sql, to_freshness
 from leandata.serving.groups import (
     CohortMonth,
@@ -49,6 +50,7 @@ from leandata.serving.sales import Sales, daily_sales, daily_sales_sql, to_sales
 from leandata.serving.volumes import UNUSUAL, Volume, record_volumes, to_volume, volumes, volumes_sql
 
 __all__ = [
+    "ROW_GROUP",
     "SCHEMA",
     "UNUSUAL",
     "Check",
@@ -86,11 +88,14 @@ __all__ = [
     "freshness_sql",
     "health",
     "health_sql",
+    "keep_file",
     "model_scores",
     "model_scores_sql",
+    "parquet_writer",
     "predictions",
     "predictions_sql",
     "publish",
+    "read_file",
     "record_checks",
     "record_health",
     "record_run",

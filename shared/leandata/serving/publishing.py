@@ -13,6 +13,7 @@ from psycopg import sql
 from leandata.contract import Dataset
 from leandata.database import Connection
 from leandata.errors import DatabaseError
+from leandata.serving.files import FILES_SQL, keep_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,6 +37,7 @@ def ensure_schema(connection: Connection) -> None:
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(7205117)")
         connection.execute(_TABLES)
+        connection.execute(FILES_SQL)
 
 
 @contextlib.contextmanager
@@ -52,7 +54,8 @@ def publish(connection: Connection, dataset: Dataset, table: pa.Table, *, versio
     """Put `table` in place of what is served of `dataset`; readers see the old version or the new, never half.
 
     The rows go into a table of their own by COPY, then the view `serving.<table>` is turned to it and older tables are
-    dropped, all in one transaction. Returns the rows. Raises DatabaseError for a version that cannot name a table.
+    dropped, all in one transaction, which also keeps the rows as a file for exports. Returns the rows. Raises
+    DatabaseError for a version that cannot name a table, ContractError for a value that is not of the contract's type.
     """
     if not _VERSION.fullmatch(version):
         raise DatabaseError(f"{version!r} cannot name a version", hint="Use lower-case letters, digits, underscore")
@@ -72,6 +75,7 @@ def publish(connection: Connection, dataset: Dataset, table: pa.Table, *, versio
         connection.execute(sql.SQL("CREATE VIEW {} AS SELECT * FROM {}").format(view, new))
         for old in _older(connection, dataset, version):
             connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(SCHEMA, old)))
+        keep_file(connection, dataset, table, version=version)
         connection.execute(
             "INSERT INTO serving.freshness VALUES (%s, %s, %s, %s, now()) ON CONFLICT (dataset) DO UPDATE SET"
             " (version, rows, data_until, published_at) ="
