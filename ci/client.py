@@ -152,7 +152,7 @@ def _method(path: str, method: str, operation: Mapping[str, Any]) -> Iterator[st
     if "requestBody" in operation:
         signature.append("events: Event | Sequence[Event]")
     if after:
-        signature += ["*", *(f"{_name(one['name'])}: {_type(one['schema'])} = {_said(one)!r}" for one in after)]
+        signature += ["*", *(f"{_name(one['name'])}: {_given(one)} = {_said(one)!r}" for one in after)]
     answer = _answer(operation)
     yield f"    def {operation['operationId']}({', '.join(signature)}) -> {answer or 'Iterator[bytes]'}:"
     yield from _docstring(operation["description"], indent=8)
@@ -168,6 +168,11 @@ def _method(path: str, method: str, operation: Mapping[str, Any]) -> Iterator[st
 
 def _quoted(found: re.Match[str]) -> str:
     return "{quote(str(" + _name(found[1]) + "), safe='')}"
+
+
+def _given(parameter: Mapping[str, Any]) -> str:
+    """The type of a parameter; None says that it is not given."""
+    return _type(parameter["schema"]) + ("" if "default" in parameter["schema"] else " | None")
 
 
 def _said(parameter: Mapping[str, Any]) -> Any:

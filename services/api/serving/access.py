@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from serving.inbox import Pool
 from serving.keys import SCOPES, SELECT_SQL, Key, digest, id_of, to_key
+from serving.questions import demand_known
 
 KNOWN_SECONDS = 5.0
 """How long a revoked key may still be taken for valid."""
@@ -110,7 +111,8 @@ class Keyring:
 
 
 def needs(scope: str) -> Callable[[Request], Awaitable[None]]:
-    """What a route depends on: a valid key with this scope that has not asked too often."""
+    """What a route depends on: a valid key with this scope that has not asked too often, and a question without
+    parameters that the route does not know."""
     assert scope in SCOPES
 
     async def check(request: Request) -> None:
@@ -126,5 +128,6 @@ def needs(scope: str) -> Callable[[Request], Awaitable[None]]:
         if seconds := keyring.wait(key):
             again = str(math.ceil(seconds))
             raise HTTPException(429, f"This key may send {key.rate} requests a second.", headers={"Retry-After": again})
+        demand_known(request)
 
     return check

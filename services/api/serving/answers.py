@@ -29,6 +29,8 @@ _PATIENCE_SECONDS = 1.0
 _MOST_ANSWERS = 512
 _MOST_BYTES = 32 * 2**20
 _DOWN = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As `If-None-Match` has it: nothing was published"}}
+"""What a route that gives tags also answers, for its description."""
 Exact = Annotated[Decimal, WithJsonSchema({"type": "string", "format": "decimal", "examples": ["12345.67"]})]
 """US dollars, or another exact figure, as text."""
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[list[tuple[Any, ...]]]]

@@ -18,17 +18,20 @@ from serving import catalog, customers, events, figures, live, predictions
 from serving.access import Keyring, needs
 from serving.answers import Answers
 from serving.customers import Cursors
+from serving.description import describe
 from serving.exports import Exports
 from serving.inbox import Inbox
 from serving.limits import LARGEST_BODY, LimitBody, LimitHead, Measure
 from serving.live import Live
-from serving.problems import MEDIA_TYPE, Problem, problem, told_as_problems
+from serving.problems import Problem, problem, told_as_problems
 
 _POOL = 4
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "No valid key"},
     403: {"model": Problem, "description": "The key has not the scope"},
+    422: {"model": Problem, "description": "A value that cannot be meant, or a parameter that this route has not"},
     429: {"model": Problem, "description": "Too many requests; `Retry-After` says how many seconds to wait"},
+    431: {"model": Problem, "description": "The head of the request is larger than 64 KiB, or has over 100 headers"},
     503: {"model": Problem, "description": "The database does not answer; `Retry-After` says when to try again"},
 }
 _ROUTERS = (
@@ -80,7 +83,7 @@ def create(settings: Settings) -> FastAPI:
         app.include_router(router, dependencies=[Depends(needs(scope))], responses=_REFUSALS)
     _operations(app)
     told_as_problems(app)
-    _described(app)
+    describe(app)
     return app
 
 
@@ -103,33 +106,3 @@ def _operations(app: FastAPI) -> None:
     async def metrics(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         del request
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-def _described(app: FastAPI) -> None:
-    """Add the schemas of events, and where the key goes, to what the application says of itself."""
-    plain = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        found = plain()
-        found.setdefault("components", {}).setdefault("schemas", {}).update(events.schemas())
-        found["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
-        found["security"] = [{"key": []}]
-        _as_problems(found)
-        return found
-
-    app.openapi = openapi
-
-
-def _as_problems(document: dict[str, Any]) -> None:
-    """Say of every error that it is told as a problem: FastAPI takes them for JSON like any other."""
-    answers = [
-        answer
-        for path in document["paths"].values()
-        for operation in path.values()
-        for status, answer in operation["responses"].items()
-        if status[0] in "45"
-    ]
-    for answer in answers:
-        content = answer.get("content", {})
-        if "application/json" in content:
-            content[MEDIA_TYPE] = content.pop("application/json")

@@ -14,12 +14,12 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from leandata.datasets import CATALOG
 from leandata.serving import checks_sql, to_check
-from serving.answers import Answers, Ask, Published, matches
+from serving.answers import UNCHANGED, Answers, Ask, Published, matches
 from serving.exports import FORMATS, Exports, File
 from serving.problems import Problem, ProblemError
 
-freshness = APIRouter(prefix="/v1", tags=["datasets"])
-export = APIRouter(prefix="/v1", tags=["datasets"])
+freshness = APIRouter(prefix="/v1", tags=["datasets"], responses=UNCHANGED)
+export = APIRouter(prefix="/v1", tags=["datasets"], responses=UNCHANGED)
 
 
 class PublishedDataset(BaseModel):
@@ -127,7 +127,6 @@ async def get_checks(request: Request) -> Response:
     response_class=StreamingResponse,
     responses={
         200: {"content": {kind.media_type: {} for kind in FORMATS.values()}, "description": "The whole dataset"},
-        304: {"description": "As `If-None-Match` has it: nothing was published"},
         404: {"model": Problem, "description": "No dataset of that name is published"},
     },
 )

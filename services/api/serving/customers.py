@@ -14,10 +14,10 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from leandata.serving import customer_days_sql, customers_sql, to_customer, to_customer_day
-from serving.answers import Answers, Ask, Exact, Published
+from serving.answers import UNCHANGED, Answers, Ask, Exact, Published
 from serving.problems import Problem, ProblemError
 
-router = APIRouter(prefix="/v1", tags=["customers"])
+router = APIRouter(prefix="/v1", tags=["customers"], responses=UNCHANGED)
 _LARGEST_PAGE = 200
 _DATASETS = ("sales.customers", "sales.segments")
 _MAC = 12
@@ -92,10 +92,29 @@ class Cursors:
         return hmac.digest(self._key, place + repr(of).encode(), "sha256")[:_MAC]
 
 
+_LINKS = {
+    "next": {
+        "operationId": "get_customers",
+        "description": "The next page: the same question, with the cursor",
+        "parameters": {
+            "q": "$request.query.q", "segment": "$request.query.segment", "cursor": "$response.body#/next",
+        },
+    },
+    "one": {
+        "operationId": "get_customer",
+        "description": "The first of them with its history",
+        "parameters": {"customer_id": "$response.body#/customers/0/customer_id"},
+    },
+}  # fmt: skip
+
+
 @router.get(
     "/customers",
     response_model=CustomerPage,
-    responses={400: {"model": Problem, "description": "A cursor that is none, or of another question"}},
+    responses={
+        200: {"links": _LINKS},
+        400: {"model": Problem, "description": "A cursor that is none, or of another question"},
+    },
 )
 async def get_customers(
     request: Request,

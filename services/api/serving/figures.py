@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from leandata.serving import (
     cohorts_sql,
@@ -19,14 +19,16 @@ from leandata.serving import (
     to_segment,
     weekly_sales_sql,
 )
-from serving.answers import Answers, Exact
+from serving.answers import UNCHANGED, Answers, Exact
 from serving.problems import Problem, ProblemError
+from serving.questions import day
 
-router = APIRouter(
-    prefix="/v1", tags=["figures"], responses={304: {"description": "As `If-None-Match` has it: nothing was published"}}
-)
-Since = Annotated[date | None, Query(alias="from", description="The first day of it", examples=["2026-11-02"])]
-Until = Annotated[date | None, Query(alias="to", description="The last day of it", examples=["2026-11-16"])]
+router = APIRouter(prefix="/v1", tags=["figures"], responses=UNCHANGED)
+_Date = Annotated[date, BeforeValidator(day)]
+Since = Annotated[_Date | None, Query(alias="from", description="The first day of it", examples=["2026-11-02"])]
+Until = Annotated[
+    _Date | None, Query(alias="to", description="The last day of it, not before the first", examples=["2026-11-16"])
+]
 _NO_RANGE: dict[int | str, dict[str, object]] = {
     422: {"model": Problem, "description": "A day that is none, or a range that ends before it begins"}
 }

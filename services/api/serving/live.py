@@ -13,7 +13,7 @@ import psycopg
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from psycopg_pool import PoolTimeout
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 from pydantic_core import to_json
 
 from leandata.events import AFTER_SQL, CLAIM_SQL, COUNT_SQL, POSITIONS_SQL, TOTALS_SQL
@@ -28,6 +28,7 @@ _ALIVE_SECONDS = 15.0
 _MOST_AT_ONCE = 20_000
 _PAGE = 500
 _STREAMS = 100
+_NUMBER = {"pattern": "^[0-9]{0,18}$"}
 
 
 class Live:
@@ -155,9 +156,14 @@ async def get_totals(request: Request) -> Totals:
 )
 async def get_stream(
     request: Request,
-    last_event_id: Annotated[str, Header(description="Go on after this position")] = "",
-    after: Annotated[str, Query(description="The same for a first request; 0 is the beginning")] = "",
-    type_: Annotated[list[str] | None, Query(alias="type", description="Only these types")] = None,
+    last_event_id: Annotated[str, Header(description="Go on after this position", json_schema_extra=_NUMBER)] = "",
+    after: Annotated[
+        str, Query(description="The same for a first request; 0 is the beginning", json_schema_extra=_NUMBER)
+    ] = "",
+    type_: Annotated[
+        list[Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(MODELS)})]] | None,
+        Query(alias="type", description="Only these types"),
+    ] = None,
 ) -> StreamingResponse:
     """Server-sent events (the WHATWG standard) of what becomes durable from now on, or from a position on."""
     live: Live = request.app.state.live

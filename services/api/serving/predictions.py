@@ -11,9 +11,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from leandata.serving import predictions_sql, to_prediction
-from serving.answers import Answers, Exact
+from serving.answers import UNCHANGED, Answers, Exact
 
-router = APIRouter(prefix="/v1", tags=["predictions"])
+router = APIRouter(prefix="/v1", tags=["predictions"], responses=UNCHANGED)
 _MOST = 1000
 
 

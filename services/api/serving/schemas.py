@@ -26,7 +26,8 @@ Link = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[^\x00]*$"
 Money = Annotated[
     str, Field(pattern=r"^[0-9]{1,10}(\.[0-9]{1,2})?$", examples=["29.33"], json_schema_extra={"format": "decimal"})
 ]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
+_WHOLE = "A whole number, written without a decimal point"
+Count = Annotated[int, Field(ge=1, le=1_000_000, description=_WHOLE)]
 
 
 class _Closed(BaseModel):
@@ -39,8 +40,18 @@ class _Event(_Closed):
     """`event_id` is the sender's: sending an event again, after a lost answer say, keeps it once."""
 
     event_id: UUID = Field(examples=["6f1c2f0e-5c1b-4e3a-9a53-0d6f6f1f2a10"])
-    occurred_at: AwareDatetime = Field(ge=_FIRST, lt=_END, examples=["2026-11-24T10:00:00Z"])
-    customer_id: Annotated[int, Field(ge=1, le=2**62)] | None = Field(default=None, examples=[1])
+    occurred_at: AwareDatetime = Field(
+        ge=_FIRST,
+        lt=_END,
+        examples=["2026-11-24T10:00:00Z"],
+        description=f"From {_FIRST:%Y-%m-%dT%H:%M:%SZ} on, before {_END:%Y-%m-%dT%H:%M:%SZ}",
+        # Known to ajv-formats and others; to JSON Schema itself it is a remark.
+        json_schema_extra={
+            "formatMinimum": f"{_FIRST:%Y-%m-%dT%H:%M:%SZ}",
+            "formatExclusiveMaximum": f"{_END:%Y-%m-%dT%H:%M:%SZ}",
+        },
+    )
+    customer_id: Annotated[int, Field(ge=1, le=2**62)] | None = Field(default=None, examples=[1], description=_WHOLE)
 
 
 class PageViewed(_Closed):

@@ -193,7 +193,7 @@ def test_hostile_questions_never_make_the_server_fail(api: Api) -> None:
     chance = random.Random(3)
     seen: Counter[int] = Counter()
     for _ in range(1500):
-        names = chance.sample(["from", "to", "limit", "after", "q", "from[]", "", "\x00"], 2)
+        names = chance.sample(["from", "to", "limit", "after", "q", "from[]", "", "\x00"], chance.choice([0, 1, 1, 2]))
         answer = api.client.request(
             chance.choice(["GET", "GET", "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"]),
             chance.choice(PATHS), params={name: chance.choice(VALUES) for name in names},

@@ -64,7 +64,23 @@ class Client(Transport):
         """
         return decode(Outcome, self._ask("POST", "/v1/events", body=events))
 
-    def get_stream(self, *, after: str = "", type_: list[str] | None = None) -> Iterator[bytes]:
+    def get_stream(
+        self,
+        *,
+        after: str = "",
+        type_: list[
+            Literal[
+                "add_to_cart",
+                "newsletter_click",
+                "newsletter_open",
+                "order_placed",
+                "page_view",
+                "product_view",
+                "sign_up",
+            ]
+        ]
+        | None = None,
+    ) -> Iterator[bytes]:
         """Server-sent events (the WHATWG standard) of what becomes durable from now on, or from a position on."""
         return self._bytes("GET", "/v1/events/stream", query={"after": after, "type": type_})
 
