@@ -7,7 +7,7 @@ export LEANDATA_STATE := $(or $(STATE),$(LEANDATA_STATE))
 LEANDATA = @$(PYTHON) -m ci
 JSON_ = $(if $(JSON),--json)
 .DEFAULT_GOAL := help
-.PHONY: help access affected approve backup bench bootstrap catalogue check comment cost deploy destroy doctor drift drift-issues drill images lineage logs model new-service new-source notebook owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
+.PHONY: help access affected approve backup bench bootstrap catalogue check comment cost deploy destroy doctor drift drift-issues drill hostile images lineage logs model new-service new-source notebook owners policy pr-env preview releases render report restart restore rollback rotate run scan setup signoff sleep smoke snapshot status test test-cluster wake workflows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -97,6 +97,8 @@ drill: ## restore the newest backup into a throwaway environment, look at it, re
 	$(LEANDATA) drill --env "$(ENV)" --from "$(FROM)" $(JSON_)
 restore: ## bring an environment, or a lost part, back (FROM=folder  PART=lake|database|warehouse|secrets|state  DRY=yes)
 	$(LEANDATA) restore --env "$(ENV)" --from "$(FROM)" --part "$(PART)" $(if $(DRY),--dry) $(JSON_)
+hostile: ## thousands of hostile requests at an API of its own, made from its description (EXAMPLES=450  SEED=1)
+	$(LEANDATA) hostile --examples "$(or $(EXAMPLES),450)" --seed "$(or $(SEED),1)" $(JSON_)
 bench: ## measure speed and memory (ONLY=platform,cloud  OUT=file.json)
 	$(LEANDATA) bench --only "$(ONLY)" --out "$(OUT)" $(JSON_)
 new-service: ## make the folder of a new service (NAME=pricing)

@@ -136,6 +136,14 @@ VERBS: dict[str, Verb] = {
             Option(flag="--from", metavar="FOLDER", help="a backup, or a folder of backups (default: ENV's own)"),
         ),
     ),
+    "hostile": Verb(
+        done_by="ci.verbs.hostile:hostile",
+        help="send an API of its own thousands of hostile requests, made from its description",
+        options=(
+            Option(flag="--examples", metavar="N", default="450", help="generated cases an operation (default: 450)"),
+            Option(flag="--seed", metavar="N", default="1", help="another seed makes other requests (default: 1)"),
+        ),
+    ),
     "images": Verb(
         done_by="ci.verbs.images:images",
         help="build the images that changed, and write down what the environment will run",
