@@ -5,6 +5,7 @@ it asks for; by every file that any of these names; and, where it runs programs 
 
 Two things that look like a way are none. A program only says what an engine is to start: its processes run where our
 commands are run as a whole (docs/adr/0005). And the table of verbs leads to those that a test says the name of.
+A module of tests with the mark `stacks` deploys no others than it names (infra/testing/confined.py sees to it).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import PurePosixPath
 
 from ci.affected.changes import Changes
 from ci.affected.remembered import Remembered
-from ci.affected.stacks import LOCKS, program_of
+from ci.affected.stacks import LOCKS, Question, program_of
 from ci.affected.tree import TESTS, Named, Tree, closure, importable, naming, way
 from ci.commands import VERBS
 
@@ -31,10 +32,10 @@ _PROGRAMS = "ci/programs.py"
 _MAIN = "ci/__main__.py"
 """It starts itself anew, with the Python of the checkout."""
 _SETTINGS = "infra/components/settings.py"
-_WHOLE = frozenset({
-    "bench", "check", "deploy", "drill", "pr-env", "restart", "restore", "rollback", "scan", "test", "test-cluster"
-})  # fmt: skip
-"""The verbs that start what services run, or read all there is."""
+_STARTING = frozenset({"deploy", "drill", "pr-env", "restart", "restore", "rollback"})
+"""The verbs that start what stacks deploy."""
+_WHOLE = _STARTING | {"bench", "check", "scan", "test", "test-cluster"}
+"""These, and the verbs that read all there is."""
 _ASIDE = re.compile(r"docs/.*|\.github/.*|(.*/)?[^/]*\.md|(.*/)?tests/.*")
 """What commands that are run as a whole do not look at."""
 _OF_TESTS = re.compile(r"(ci|infra/testing)/.*|(.*/)?tests/.*|conftest\.py")
@@ -108,7 +109,11 @@ class Choosing:
 
     def reason(self, test: str) -> str:
         """Why a test file can be affected; "" where it cannot."""
-        reached, whole = self._reached(test)
+        reached, verbs = self._reached(test)
+        confined = self.tree.facts[test].deploys if test in self.tree.facts else frozenset[str]()
+        if confined and (touched := min(confined & self._touched.keys(), default="")):
+            return f"{test} deploys the stack {touched}: {self._touched[touched]}"
+        whole = min(verbs - _STARTING if confined else verbs, default="")
         for path in sorted(self.found.changed):
             node = _TYPES if path == _CLI and path not in reached else path
             if node in reached:
@@ -124,14 +129,22 @@ class Choosing:
                 return f"{one} looks at every file: {path}"
         return ""
 
-    def _reached(self, test: str) -> tuple[dict[str, str], str]:
-        """Every file that a test is made of, and through which; a verb that it runs and that starts or reads all."""
+    @functools.cached_property
+    def _touched(self) -> dict[str, str]:
+        """The stacks of one machine that the change touches, each with its first reason."""
+        facts = {path: facts for path, facts in self.tree.facts.items() if not TESTS.search(path)}
+        patterns = {path: self.tree.patterns[path] for path in facts}
+        question = Question(self.found, tree=dataclasses.replace(self.tree, facts=facts, patterns=patterns))
+        return {name: reasons[0] for name, reasons in question.stacks("local").items()}
+
+    def _reached(self, test: str) -> tuple[dict[str, str], frozenset[str]]:
+        """Every file that a test is made of, and through which; the verbs that it runs and that start or read all."""
         starts = self._starts(test)
         reached, known = closure(starts, self._edges), frozenset[str]()
         while True:
             commands, inside = self._verbs(test, reached)
             if commands | inside <= known:
-                return reached, min(commands & _WHOLE, default="")
+                return reached, commands & _WHOLE
             known |= commands | inside
             done = {file for verb in known for file in self.tree.resolve(VERBS[verb].done_by.partition(":")[0])}
             reached = closure({*starts, *done}, self._edges)

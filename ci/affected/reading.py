@@ -6,7 +6,7 @@ import ast
 import functools
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -28,7 +28,8 @@ class Facts:
     of texts and numbers on top. `hashed` are those of `names` whose content only makes a trigger. `walks` are the
     patterns by which it looks through folders of the repository that are known only when it runs. `fixtures` are those
     of pytest that it defines, `asked` all names of arguments. `runs` are the verbs of ours that it runs as commands, ""
-    for one that is only known when it runs. `marks` are the marks of pytest that it names.
+    for one that is only known when it runs. `marks` are the marks of pytest that it names. `deploys` are what
+    its mark `stacks` on the module names, and "" where it has this mark.
     """
 
     imports: frozenset[str] = frozenset()
@@ -45,6 +46,7 @@ class Facts:
     asked: frozenset[str] = frozenset()
     runs: frozenset[str] = frozenset()
     marks: frozenset[str] = frozenset()
+    deploys: frozenset[str] = frozenset()
 
     def __or__(self, other: Facts) -> Facts:
         """What either says: the file before and after a change."""
@@ -63,6 +65,7 @@ class Facts:
             asked=self.asked | other.asked,
             runs=self.runs | other.runs,
             marks=self.marks | other.marks,
+            deploys=self.deploys | other.deploys,
         )
 
 
@@ -99,7 +102,17 @@ def read(source: bytes, *, path: str) -> Facts:
         asked=frozenset(reader.asked | reader.texts),
         runs=frozenset(reader.runs),
         marks=frozenset(reader.marks),
+        deploys=frozenset(_deployed(tree)),
     )
+
+
+def _deployed(tree: ast.Module) -> Iterator[str]:
+    """The stacks of `pytestmark = ... pytest.mark.stacks("lake", ...)`, and ""; nothing without this mark."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["pytestmark"]:
+            for call in ast.walk(node.value):
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.mark.stacks":
+                    yield from ("", *map(_text, call.args))
 
 
 @dataclass(slots=True)
@@ -164,6 +177,13 @@ class _Reader(ast.NodeVisitor):
         elif isinstance(node.value, ast.Attribute) and node.value.attr == "mark":
             self.marks.add(node.attr)
         self.generic_visit(node)
+
+    def visit_Assert(self, node: ast.Assert) -> None:
+        self.visit(node.test)
+        message = node.msg.values if isinstance(node.msg, ast.JoinedStr) else [node.msg] if node.msg else []
+        for part in message:
+            if not isinstance(part, ast.Constant):  # what is said to people of a failure
+                self.visit(part)
 
     def visit_keyword(self, node: ast.keyword) -> None:
         if node.arg not in _SPOKEN:

@@ -13,7 +13,7 @@ import pytest
 from infra.environment import ROOT
 from infra.testing.checkout import Checkout, free_base
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stacks()]
 SECRETS = ("AWS_", "SNOWFLAKE_", "KUBECONFIG")
 
 

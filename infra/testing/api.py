@@ -70,7 +70,7 @@ def prepared(folder: Path) -> Generator[Api]:
         writer = server.database("serving", owner="serving_writer")
         reader = server.reader("serving_reader", database="serving", schema="serving", owner="serving_writer")
         settings = {
-            "LEANDATA_ENVIRONMENT": "test",
+            "LEANDATA_ENVIRONMENT": "trial",
             "LEANDATA_EVENTS": url_of(events),
             "LEANDATA_SERVING": url_of(reader),
             "LEANDATA_API_KEY_FILE": str(folder / "key"),

@@ -73,7 +73,7 @@ def settings_of(
 
     return Settings.load(
         {
-            "LEANDATA_ENVIRONMENT": "test",
+            "LEANDATA_ENVIRONMENT": "trial",
             "LEANDATA_TODAY": TODAY.isoformat(),
             **{f"LEANDATA_LAKE_{zone.upper()}": address for zone, address in zones.items()},
             "LEANDATA_WAREHOUSE": own_address(Environment.load("local", environ={}), "airflow", standin.url),

@@ -98,12 +98,39 @@ def test_what_a_program_only_says_to_start_runs_no_test_of_declarations(path: st
 
 
 @pytest.mark.parametrize("path", SERVICES_OWN)
+def test_what_deploys_the_whole_platform_is_run_for_the_code_of_every_service(path: str) -> None:
+    assert "infra/tests/e2e/test_platform.py" in files(path)
+
+
+@pytest.mark.parametrize("path", SERVICES_OWN[1:])  # of the report there is a verb
 @pytest.mark.parametrize(
     "deploys",
     ["ci/tests/release/test_rollback.py", "ci/tests/test_deploying.py", "ci/tests/drift/test_by_hand_on_a_platform.py"],
 )
-def test_what_deploys_a_platform_is_run_for_the_code_of_every_service(path: str, deploys: str) -> None:
-    assert deploys in files(path)
+def test_what_deploys_a_few_stacks_is_not_run_for_the_code_of_others(path: str, deploys: str) -> None:
+    assert deploys in EVERY
+    assert deploys not in files(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "stack"),
+    [
+        ("infra/standins/mail/__main__.py", "mail"),
+        ("infra/components/machine/lake.py", "lake"),
+        ("infra/components/machine/mail.py", "mail"),
+        ("infra/environments/local.toml", "lake"),
+    ],
+)
+def test_what_deploys_a_few_stacks_is_run_for_what_these_are_made_of(path: str, stack: str) -> None:
+    assert path in WHOLE.after
+    found = choose(changed(path), tree=tree()).files["ci/tests/release/test_rollback.py"]
+    assert found.startswith(f"ci/tests/release/test_rollback.py deploys the stack {stack}: {path}")
+
+
+@pytest.mark.parametrize("path", ["ci/deploy.py", "ci/verbs/deploy.py", "infra/provider/supervisor.py", "ci/engine.py"])
+def test_what_deploys_a_few_stacks_is_run_for_what_the_verb_itself_is_made_of(path: str) -> None:
+    assert path in WHOLE.after
+    assert "ci/tests/test_deploying.py" in files(path)
 
 
 @pytest.mark.parametrize("path", SERVICES_OWN)
@@ -134,8 +161,8 @@ def test_the_verbs_that_start_or_read_all_are_verbs() -> None:
 
 def test_why_a_platform_is_deployed_anew_names_the_verb() -> None:
     found = choose(changed("services/api/serving/customers.py"), tree=tree())
-    said = "ci/tests/test_deploying.py runs all that a checkout holds by `deploy`: services/api/serving/customers.py"
-    assert found.files["ci/tests/test_deploying.py"] == said
+    test = "infra/tests/e2e/test_whole_platform_on_demand.py"
+    assert found.files[test] == f"{test} runs all that a checkout holds by `deploy`: services/api/serving/customers.py"
 
 
 @pytest.mark.parametrize("path", ["uv.lock", "pyproject.toml", "conftest.py"])

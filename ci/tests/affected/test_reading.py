@@ -223,6 +223,26 @@ def test_marks_are_seen_on_a_module_and_on_a_test() -> None:
     assert facts("@pytest.mark.e2e\ndef test(): ...").marks == {"e2e"}
 
 
+@pytest.mark.parametrize(
+    ("source", "deploys"),
+    [
+        ('pytestmark = pytest.mark.stacks("lake", "mail")', {"", "lake", "mail"}),
+        ('pytestmark = [pytest.mark.e2e, pytest.mark.stacks("lake")]', {"", "lake"}),
+        ("pytestmark = pytest.mark.stacks()", {""}),
+        ('@pytest.mark.stacks("lake")\ndef test(): ...', set()),
+        ('other = pytest.mark.stacks("lake")', set()),
+        ("pytestmark = pytest.mark.e2e", set()),
+    ],
+)
+def test_the_stacks_that_a_module_of_tests_deploys_are_those_of_its_mark(source: str, deploys: set[str]) -> None:
+    assert facts(source).deploys == deploys
+
+
+def test_what_an_assertion_says_to_people_is_no_text() -> None:
+    assert facts('assert run("deploy"), "a test"').texts == {"deploy"}
+    assert facts("assert a, f\"{call('lake')} of a test\"").texts == {"lake"}
+
+
 def test_folders_are_known() -> None:
     assert folders_of(["a/b/c.py", "d.py"]) == {"a", "a/b"}
 

@@ -24,7 +24,7 @@ from infra.testing.checkout import free_base
 from infra.testing.parts import eventually
 from leandata.errors import LeandataError
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stacks("small")]
 INFO = StackInfo(name="small", module="ci.tests.drift.small_world", folder=Path(), needs=())
 
 

@@ -20,7 +20,7 @@ from infra.testing.parts import eventually
 from leandata.settings import WarehouseAddress
 from leandata.warehouse import Warehouse
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stacks("database", "lake", "mail", "warehouse")]
 STACKS = "" if os.environ.get("LEANDATA_WHOLE_PLATFORM") == "yes" else "database,lake,mail,warehouse"
 
 

@@ -17,7 +17,7 @@ from infra.testing.checkout import Checkout, free_base
 from leandata.database import connect
 from leandata.settings import DatabaseAddress
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stacks("database", "lake", "mail")]
 SLICE = "lake,database"
 
 

@@ -21,7 +21,7 @@ from infra.provider import health
 from infra.testing.checkout import Checkout, free_base
 from leandata.models import SERVED, Registry
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.stacks("lake", "mail")]
 _LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".leandata", ".state", "__pycache__", ".*_cache", "node_modules")
 _STACKS = ("lake", "mail")
 
