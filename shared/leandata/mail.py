@@ -6,6 +6,7 @@ import smtplib
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from email.utils import make_msgid
@@ -27,12 +28,14 @@ class Message:
     images: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
 
 
-def compose(message: Message, *, sender: str, message_id: str = "") -> EmailMessage:
-    """The mail as it is sent."""
+def compose(message: Message, *, sender: str, message_id: str = "", sent_at: datetime | None = None) -> EmailMessage:
+    """The mail as it is sent; without `sent_at`, which has to have a zone, it has no Date and is the same each time."""
     mail = EmailMessage()
     mail["Subject"] = message.subject
     mail["From"] = sender
     mail["To"] = ", ".join(message.to)
+    if sent_at is not None:
+        mail["Date"] = sent_at
     mail["Message-ID"] = message_id or make_msgid(domain=sender.rpartition("@")[2])
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(message.text)
@@ -47,9 +50,10 @@ def compose(message: Message, *, sender: str, message_id: str = "") -> EmailMess
 def send(address: MailAddress, message: Message) -> str:
     """Hand the mail to the server; its Message-ID. Raises MailError when the server cannot be reached or refuses.
 
+    Its Date is the moment of this try by the machine's clock, as RFC 5322, section 3.6.1 demands one of every mail.
     Where the address names a user, nothing is said before the line is encrypted and the server has proven its name.
     """
-    mail = compose(message, sender=address.sender)
+    mail = compose(message, sender=address.sender, sent_at=datetime.now(UTC))
     try:
         with smtplib.SMTP(address.host, address.port, timeout=_TIMEOUT_SECONDS) as server:
             if address.user:

@@ -314,6 +314,29 @@ def test_a_mail_arrives_with_all_its_parts(mail_server: parts.MailCatcher, image
     assert found == images
 
 
+@pytest.mark.integration
+def test_a_mail_says_once_when_it_was_sent_and_each_sending_has_an_id_of_its_own(
+    mail_server: parts.MailCatcher,
+) -> None:
+    address = MailAddress(host="127.0.0.1", port=mail_server.smtp_port, sender="p@x.example")
+    before = set(mail_server.folder.glob("*.eml"))
+    start = datetime.now(UTC).replace(microsecond=0)
+    for _ in range(2):
+        send(address, message())
+    end = datetime.now(UTC)
+    new = sorted(set(mail_server.folder.glob("*.eml")) - before)
+    mails: list[Any] = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in new]
+    assert [len(mail.get_all("Date")) for mail in mails] == [1, 1]
+    assert all(start <= mail["Date"].datetime <= end for mail in mails)
+    assert len({mail["Message-ID"] for mail in mails}) == 2
+
+
+def test_a_mail_that_is_not_sent_has_no_date_and_is_the_same_bytes_each_time() -> None:
+    one, two = (compose(message(), sender="p@x.example", message_id="<1@x>").as_bytes() for _ in range(2))
+    assert one == two
+    assert b"\nDate:" not in one
+
+
 def test_a_server_that_is_not_there_is_named_with_the_mail() -> None:
     address = MailAddress(host="127.0.0.1", port=parts.free_port(), sender="p@x.example")
     with pytest.raises(MailError, match=rf"the mail 'S' was not taken: .*\(127.0.0.1:{address.port}\)"):

@@ -97,16 +97,17 @@ def _index(folder: Path) -> str:
     rows = ""
     for name in _names(folder):
         mail = parse((folder / f"{name}.eml").read_bytes())
-        subject, to = html.escape(str(mail["Subject"])), html.escape(str(mail["To"]))
-        rows += f'<tr><td><a href="/mail/{name}">{subject}</a></td><td>{to}</td></tr>'
-    table = f"<table><tr><th>Subject</th><th>To</th></tr>{rows}</table>" if rows else "<p>No mail yet.</p>"
+        subject, to, sent = (html.escape(str(mail[key] or "")) for key in ("Subject", "To", "Date"))
+        rows += f'<tr><td><a href="/mail/{name}">{subject}</a></td><td>{to}</td><td>{sent}</td></tr>'
+    table = f"<table><tr><th>Subject</th><th>To</th><th>Date</th></tr>{rows}</table>" if rows else "<p>No mail yet.</p>"
     return f'<h1>Mail</h1><p class="quiet">Kept on this machine; nothing was sent anywhere.</p>{table}'
 
 
 def _mail(name: str, mail: EmailMessage) -> str:
     heads = "".join(
         f"<tr><th>{key}</th><td>{html.escape(str(mail[key]))}</td></tr>"
-        for key in ("Subject", "From", "To", "Message-ID")
+        for key in ("Subject", "From", "To", "Date", "Message-ID")
+        if mail[key] is not None
     )
     plain = mail.get_body(("plain",))
     text = html.escape(_content(plain).replace("\r\n", "\n") if plain else "")

@@ -63,6 +63,15 @@ def test_a_mail_is_shown_with_both_parts_and_its_images_inside(tmp_path: Path) -
     assert "cid:chart" not in body(tmp_path, f"/mail/{name}/html")
 
 
+def test_a_mail_shows_when_it_was_sent_where_it_says_so(tmp_path: Path) -> None:
+    dated = keep(tmp_path, mail(Date="Tue, 24 Nov 2026 12:54:00 +0000"))
+    undated = keep(tmp_path, mail())
+    assert "<td>Tue, 24 Nov 2026 12:54:00 +0000</td>" in body(tmp_path, f"/mail/{dated}")
+    assert "<td>Tue, 24 Nov 2026 12:54:00 +0000</td>" in body(tmp_path, "/")
+    assert "<th>Date</th>" not in body(tmp_path, f"/mail/{undated}")
+    assert "<td>None</td>" not in body(tmp_path, "/")
+
+
 def test_a_mail_as_it_came_is_the_same_bytes(tmp_path: Path) -> None:
     data = mail("ü €", text="line\n.dot\n\nend").as_bytes(policy=policy.SMTP)
     name = keep(tmp_path, data)

@@ -111,6 +111,8 @@ def test_the_report_arrives_with_its_text_its_page_and_its_chart(office: Office)
     assert mail["To"] == "boss@leandata.example, sales@leandata.example"
     assert mail["From"] == "platform@leandata.example"
     assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Date"].datetime.tzinfo is not None
+    assert mail["Message-ID"].endswith("@leandata.example>")
     for said in ("$1,234.50", "$1,000.00", "+23.4%", "+20.0%", "http://dash.example/", "version v7", "0123456789ab"):
         assert said in part(mail, "text/plain")
         assert said in part(mail, "text/html")
@@ -314,6 +316,7 @@ def test_a_report_is_rendered_to_the_same_files_each_time_and_mails_nothing(offi
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
     mail = message_from_bytes(Path(files["eml"]).read_bytes(), policy=policy.default)
     assert mail["Subject"] == "Sales of week 2026-W46: $8.00 (new)"
+    assert mail["Date"] is None, "it is not sent"
     assert "data:image/png;base64," in Path(files["html"]).read_text()
     assert not office.arrived()
     assert not office.sent()
