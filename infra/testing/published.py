@@ -174,7 +174,7 @@ def put_model(address: DatabaseAddress, *, today: date) -> None:
         ("BG/NBD", "log_loss", ("0.17303", "0.16848", "0.17765")),
         ("gradient boosting", "gain", ("0.00127", "0.00046", "0.00207")),
     ]  # fmt: skip
-    plain = {f"psi_{name}": value for name, value in (("cents", "0.02"), ("days_28", "0.14"), ("tenure", "8.1"))}
+    plain = {f"psi_{name}": value for name, value in (("cents", "0.02"), ("days_28", "0.14"), ("recency", "8.1"))}
     for number in range(1, 11):
         plain |= {f"predicted_{number:02}": f"{0.3 / number:.6f}", f"observed_{number:02}": f"{0.29 / number:.6f}"}
     rows: list[Mapping[str, Any]] = []

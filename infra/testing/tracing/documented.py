@@ -102,7 +102,8 @@ def findings(shop: Shop, name: str, *, checked: datetime) -> dict[str, dict[str,
     sums = f"RAW has {shown.money(revenue(shop))} in {shown.whole(len(shop.orders))} orders, as every layer"
     found: dict[str, dict[str, str]] = {"totals": {"status": "ok", "detail": sums}}
     if (promise := promises().get(name)) is not None:
-        age = checked - datetime.combine(shop.until + timedelta(days=1), time(), UTC)
+        now = checked if checked.date() == shop.today else datetime.combine(shop.today, time(12), UTC)
+        age = now - datetime.combine(shop.until + timedelta(days=1), time(), UTC)
         hours = shown.one_place(Decimal(str(max(age.total_seconds(), 0))) / 3600)
         said = f"knows of days until {shop.until}, promised is an age of at most {promise.hours}.0 h, it is {hours} h"
         late = age > timedelta(hours=promise.hours)
@@ -120,7 +121,11 @@ def revenue(shop: Shop) -> Decimal:
 def _volume(shop: Shop) -> dict[str, str]:
     """The last day's orders against the same weekday's of the weeks before, by the modified z-score."""
     past = [shop.until - timedelta(weeks=back) for back in range(_USUAL_WEEKS, 0, -1)]
-    now, before = shop.days[shop.until].orders, [shop.days.get(day, Sums()).orders for day in past]
+    now, weeks = shop.days[shop.until].orders, [shop.days.get(day, Sums()).orders for day in past]
+    before = [orders for orders in weeks if orders]
+    if not now and 4 * weeks.count(0) >= len(weeks):
+        said = f"0 orders on {shop.until:%A}, {shop.until}, as on {weeks.count(0)} of the {len(weeks)}"
+        return {"status": "ok", "detail": f"{said} {shop.until:%A}s before"}
     middle = Decimal(median(before))
     spread = Decimal(median(abs(value - middle) for value in before))
     said = f"{shown.whole(now)} orders on {shop.until:%A}, {shop.until}"

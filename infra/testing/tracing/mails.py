@@ -76,7 +76,7 @@ def report(ledger: Ledger, mail: EmailMessage, *, shop: Shop, since: datetime, d
     html.feed(page.get_content())
     alternative = f"Revenue of each of the last {len(_history(shop))} weeks"
     origins = _origins(shop, since, end=":", joined=True)
-    ledger.lines("mail / html", html.lines, [*common, subject, alternative, *origins])
+    ledger.lines("mail / html", html.lines, [*common, subject, alternative, *_open_month(shop), *origins])
     images = {
         str(part["Content-ID"]).strip("<>"): part for part in mail.walk() if part.get_content_type() == "image/png"
     }
@@ -250,6 +250,13 @@ def _shades(ledger: Ledger, image: bytes, shop: Shop) -> None:
             right = [round(part * 255) for part in scale(float(share / highest))[:3]]
             rule = Rule(what="a square as dark as its share", holds=lambda seen, right=right: _near(seen, right))
             ledger.hold(f"mail / picture of cohorts / {cohort} after {at} months, {share:.2%}", colour, rule)
+
+
+def _open_month(shop: Shop) -> list[str]:
+    """The line below the picture where it has a month that is not over."""
+    drawn = sorted({cohort for cohort, _ in shop.cohorts})[-_MOST:]
+    found = any(shop.open_month(cohort, at) for cohort, at in shop.cohorts if cohort in drawn and 1 <= at <= _MOST)
+    return [f"* This month is not over: its orders are counted until {shop.until}."] if found else []
 
 
 def _share(shop: Shop, cohort: date, at: int) -> Decimal:

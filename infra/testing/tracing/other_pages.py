@@ -15,7 +15,7 @@ from infra.testing.tracing.documented import VERSION, findings, minute, promises
 from infra.testing.tracing.ledger import Rule
 from infra.testing.tracing.routes import recency
 from infra.testing.tracing.rows import World
-from infra.testing.tracing.sales_page import SHOWN, more_rows
+from infra.testing.tracing.sales_page import SHOWN, more_rows, open_month_note
 from infra.testing.tracing.shop import EventDay, Person, Shop, event_days
 
 _LISTED = 50
@@ -29,8 +29,8 @@ _RUNS = ("Pipeline", "State", "Last runs", "Started", "Took", "Usually", "Tries"
 _HEALTH = ("Part", "State", "Since", "Took ms", "Looked at", "What was said")
 _VOLUMES = ("Dataset", "State", "Day", "Rows", "Usual", "Score", "Last days")
 _VOLUMES_NOTE = (
-    "Rows that came on a day; bars: the last 28 days. Usual: the median of the same weekday in the twelve weeks before."
-    " Unusual: a modified z-score beyond 3.5."
+    "Rows that came on a day; bars: the last 28 days. Usual: the median of the same weekday's days with rows in the"
+    " twelve weeks before; none, where a quarter of those days had none. Unusual: a modified z-score beyond 3.5."
 )
 _BARS = 28
 _LIMIT = Decimal("3.5")
@@ -54,7 +54,8 @@ def customers(
     """The page Customers: segments, cohorts, and for an editor customers or a single one."""
     shop = world.shop
     tables: dict[str, Any] = {"segments-table": _segments(shop), "cohorts-map": _heat_map(shop)}
-    texts: list[Any] = [published_line(shop.until, world.since)]
+    note = "Percent of the customers of each month of first orders who ordered again, by months since."
+    texts: list[Any] = [published_line(shop.until, world.since), f"{note}{open_month_note(shop)}"]
     tiles: dict[str, Any] = {}
     if editor and one is not None:
         tiles = _tiles(shop.people[one], shop)
@@ -126,10 +127,12 @@ def _heat_map(shop: Shop) -> dict[str, Any]:
         row = [str(name)[:7], shown.whole(shop.cohorts[name, 0].size)]
         for at in columns:
             one = shop.cohorts.get((name, at))
-            row.append(shown.percent(len(one.sums.customers), one.size, places=0) if one else "")
+            mark = "*" if shop.open_month(name, at) else ""
+            row.append(f"{shown.percent(len(one.sums.customers), one.size, places=0)}{mark}" if one else "")
             if one:
                 said = f"{shown.whole(len(one.sums.customers))} customers, {shown.whole(one.sums.orders)} orders"
-                titles.append(f"{str(name)[:7]} after {at} months: {said}")
+                over = ", the month is not over" if mark else ""
+                titles.append(f"{str(name)[:7]} after {at} months: {said}{over}")
         rows.append(row)
     return {"head": ["Cohort", "Customers", *map(str, columns)], "rows": rows, "titles": titles}
 
@@ -204,10 +207,7 @@ def _events_chart(found: Mapping[tuple[date, str], EventDay]) -> dict[str, Any]:
 
 
 def platform(world: World, seen: Mapping[str, Any], *, checked: datetime) -> dict[str, Any]:
-    """The page Platform after the checks ran at `checked`; all marts are as promised.
-
-    How old a dataset is follows from when it was published, so that is taken from what is `seen`.
-    """
+    """The page Platform after the checks ran at `checked`; all marts are as promised."""
     marts = sorted(name for name, promise in promises().items() if promise.layer == "MARTS")
     published = {row[0]: row for row in seen["tables"]["freshness-table"]["rows"]}
     scores = int(published["features.purchase_scores"][6].replace(",", ""))
@@ -225,7 +225,7 @@ def platform(world: World, seen: Mapping[str, Any], *, checked: datetime) -> dic
         "tables": {
             "freshness-table": {
                 "head": list(_FRESHNESS),
-                "rows": [_fresh(name, world, published=published[name][8]) for name in marts],
+                "rows": [_fresh(name, world) for name in marts],
             },
             **watched,
             "volumes-table": _volumes(world.shop),
@@ -250,22 +250,22 @@ def platform(world: World, seen: Mapping[str, Any], *, checked: datetime) -> dic
     }
 
 
-def _fresh(name: str, world: World, *, published: str) -> list[Any]:
+def _fresh(name: str, world: World) -> list[Any]:
     promise = promises()[name]
     rows = world.rows.get(name)
     return [
-        name, "fresh", str(promise.hours), _age(published, world.shop.today), str(world.shop.until), "0",
+        name, "fresh", str(promise.hours), _age(world.shop.until, world.shop.today), str(world.shop.until), "0",
         COUNT if rows is None else shown.whole(rows), VERSION, minute(world.since), promise.owner,
     ]  # fmt: skip
 
 
-def _age(published: str, today: date) -> Rule:
-    """Whole hours since it was published, which is told to the minute; where another day is set, it is noon there."""
-    at = datetime.strptime(published, "%Y-%m-%d %H:%M %Z").replace(tzinfo=UTC)
+def _age(until: date, today: date) -> Rule:
+    """Whole hours since that day ended; where another day than the clock's is set, it is noon there."""
+    at = datetime.combine(until + timedelta(days=1), time(), UTC)
     real = datetime.now(UTC)
     now = real if real.date() == today else datetime.combine(today, time(12), UTC)
     ages = {str(max(0, (now - at - timedelta(minutes=late)) // timedelta(hours=1))) for late in (0, 1)}
-    return Rule(what="whole hours since it was published", holds=lambda seen: seen in ages)
+    return Rule(what="whole hours since the last day ended", holds=lambda seen: seen in ages)
 
 
 def _health(world: World, seen: Mapping[str, Any]) -> dict[str, Any]:
@@ -285,7 +285,10 @@ def _volumes(shop: Shop) -> dict[str, Any]:
 
 def judged(shop: Shop, day: date) -> tuple[str, str, str]:
     """A day's state, its usual and its modified z-score as the page says them."""
-    before = [shop.days[day - timedelta(weeks=back)].orders for back in range(12, 0, -1)]
+    weeks = [shop.days[day - timedelta(weeks=back)].orders for back in range(12, 0, -1)]
+    before = [orders for orders in weeks if orders]
+    if not shop.days[day].orders and 4 * (len(weeks) - len(before)) >= len(weeks):
+        return "usual", "0.0", "0.0"
     middle = Decimal(median(before))
     spread = Decimal(median(abs(one - middle) for one in before))
     if not spread:

@@ -49,6 +49,8 @@ def page(world: World, asked: Asked) -> dict[str, Any]:
     now, before = span(world.shop, asked)
     rows = table(now, asked.by)
     texts: list[Any] = [*range_labels(asked.by), published_line(world.shop.until, world.since)]
+    note = "All calendar months, each split by the month in which its customers ordered for the first time."
+    texts.append(f"{note}{open_month_note(world.shop)}")
     texts += [str(day) for day in (asked.start, asked.end) if day]
     texts += more_rows(len(rows) - 1)
     return {
@@ -121,6 +123,14 @@ def cohorts_chart(shop: Shop) -> dict[str, Any]:
         trace["y"].append(one.sums.revenue)
         trace["customdata"].append([str(later)[:7], shown.money(one.sums.revenue)])
     return {"traces": traces, "ticks": []}
+
+
+def open_month_note(shop: Shop) -> str:
+    """What is said of the month that is not over; "" where the last day that is known ends one."""
+    until = shop.until
+    if not any(shop.open_month(cohort, at) for cohort, at in shop.cohorts):
+        return ""
+    return f" * The month {str(until)[:7]} is not over: its orders are counted until {until}."
 
 
 def _tiles(now: Periods, before: Periods, compare: str) -> dict[str, Any]:

@@ -174,6 +174,10 @@ class Shop:
             if one >= cohort
         }
 
+    def open_month(self, cohort: date, at: int) -> bool:
+        """Whether days of the cohort's month are still to come after the last one that is known."""
+        return month(self.until + timedelta(days=1)) == month(self.until) and months_between(cohort, self.until) == at
+
     def top(self, *, since: date, until: date, most: int) -> list[tuple[int, Sums]]:
         """Who paid most from one day to another; of equals the lower number first."""
         paid: dict[int, Sums] = defaultdict(Sums)

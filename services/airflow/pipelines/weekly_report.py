@@ -41,6 +41,7 @@ def report_of(settings: Settings, week: Week) -> Report:
         note=settings.source_note,
         top=top,
         cohorts=cohorts,
+        cohorts_until=known["sales.cohorts"].data_until if "sales.cohorts" in known else None,
         more=more,
         usual_weeks=shown.usual_weeks,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import struct
@@ -18,11 +19,11 @@ from hypothesis import strategies as st
 from leandata.clock import Week, days
 from leandata.database import Connection
 from leandata.datasets import dataset
-from leandata.serving import Freshness, Sales
+from leandata.serving import CohortMonth, Freshness, Sales
 from leandata.settings import Settings
 from leandata.tables import schema, validate
 from pipelines import collect, failure, publish, transform
-from pipelines.report.chart import draw
+from pipelines.report.chart import draw, draw_cohorts, unfinished
 from pipelines.report.data import Figure, Report, change_shown, gather, shown
 from pipelines.report.render import CHART, html, images, subject, text
 from pipelines.weekly_report import message
@@ -413,6 +414,25 @@ def owner_is_told(error: str, **values: str) -> Any:
     return failure.failure_message(
         Settings.load(known), dag="transform", task="build", run="r1", attempt=4, error=error
     )
+
+
+COHORTS = tuple(
+    CohortMonth(cohort=date(2026, 9, 1), month=month, customers=5, cohort_customers=10, orders=5, revenue=Decimal(1))
+    for month in range(3)
+)
+
+
+@pytest.mark.parametrize(("until", "marked"), [(date(2026, 11, 30), []), (date(2026, 11, 22), [2]), (None, [])])
+def test_a_cohort_s_month_that_is_not_over_is_marked_in_the_picture_and_below_it(
+    until: date | None, marked: list[int]
+) -> None:
+    found = dataclasses.replace(report(), cohorts=COHORTS, cohorts_until=until)
+    assert [one.month for one in unfinished(found)] == marked
+    page = html(found, link="")
+    assert ("* This month is not over: its orders are counted until 2026-11-22." in page) == bool(marked)
+    plain = draw_cohorts(dataclasses.replace(found, cohorts_until=None))
+    assert (draw_cohorts(found) != plain) == bool(marked)
+    assert draw_cohorts(found) == draw_cohorts(found)
 
 
 def test_a_failure_mail_has_what_why_and_where() -> None:

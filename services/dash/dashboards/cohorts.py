@@ -24,8 +24,11 @@ def share(found: CohortMonth) -> Decimal:
     return Decimal(100) * found.customers / found.cohort_customers if found.cohort_customers else Decimal(0)
 
 
-def heat_map(found: Sequence[CohortMonth]) -> html.Div:
-    """A row for each cohort, a column for each month since; the darker, the more of it ordered."""
+def heat_map(found: Sequence[CohortMonth], *, until: date | None) -> html.Div:
+    """A row for each cohort, a column for each month since; the darker, the more of it ordered.
+
+    `until` is the last day that is known: a month that is not over then has a dashed frame and an asterisk.
+    """
     known = {(one.cohort, one.month): one for one in found}
     months = range(min(max(one.month for one in found) + 1, _COLUMNS))
     head = html.Tr(
@@ -37,7 +40,7 @@ def heat_map(found: Sequence[CohortMonth]) -> html.Div:
             [
                 html.Th(f"{cohort:%Y-%m}", className="left", scope="row"),
                 html.Td(shown(known[cohort, 0].cohort_customers if (cohort, 0) in known else None, "integer")),
-                *(_square(known.get((cohort, month))) for month in months),
+                *(_square(known.get((cohort, month)), until) for month in months),
             ]
         )
         for cohort in sorted({one.cohort for one in found})
@@ -49,7 +52,20 @@ def heat_map(found: Sequence[CohortMonth]) -> html.Div:
     return html.Div(inside, className="scroll", tabIndex=0, role="region", **parts.attributes(aria_label=name))
 
 
-def _square(found: CohortMonth | None) -> html.Td:
+def unfinished(found: Sequence[CohortMonth], until: date | None) -> date | None:
+    """The month that is not over at the end of `until`, its first day; None where all are."""
+    if until is None:
+        return None
+    return max((months_later(one.cohort, one.month) for one in found if not one.whole(until)), default=None)
+
+
+def unfinished_note(found: Sequence[CohortMonth], until: date | None) -> str:
+    """What is to be said of the month that is not over; "" where there is none."""
+    month = unfinished(found, until)
+    return f" * The month {month:%Y-%m} is not over: its orders are counted until {until}." if month else ""
+
+
+def _square(found: CohortMonth | None, until: date | None) -> html.Td:
     if found is None:
         return html.Td("")
     percent = share(found)
@@ -58,7 +74,9 @@ def _square(found: CohortMonth | None) -> html.Td:
     shade = float(percent / 100) ** 0.5 * 0.5
     style = {"background": f"rgba(59,125,196,{shade:.2f})"}
     title = f"{found.cohort:%Y-%m} after {found.month} months: {found.customers:,} customers, {found.orders:,} orders"
-    return html.Td(f"{percent:.0f}%", style=style, title=title)
+    if until is None or found.whole(until):
+        return html.Td(f"{percent:.0f}%", style=style, title=title)
+    return html.Td(f"{percent:.0f}%*", style=style, title=f"{title}, the month is not over", className="unfinished")
 
 
 def by_month(found: Sequence[CohortMonth]) -> dict[date, dict[date, Decimal]]:
@@ -69,12 +87,17 @@ def by_month(found: Sequence[CohortMonth]) -> dict[date, dict[date, Decimal]]:
     return made
 
 
-def revenue_chart(found: Sequence[CohortMonth]) -> html.Div:
-    """Revenue of each calendar month, stacked by the cohort that paid it."""
+def revenue_chart(found: Sequence[CohortMonth], *, until: date | None) -> html.Div:
+    """Revenue of each calendar month, stacked by the cohort that paid it; a month that is not over is hatched."""
+    newest = unfinished(found, until)
     traces = [
         {
             "type": "bar", "name": f"{cohort:%Y-%m}", "x": [month.isoformat() for month in months],
-            "y": [float(revenue) for revenue in months.values()], "marker": {"color": _COLOURS[at % len(_COLOURS)]},
+            "y": [float(revenue) for revenue in months.values()],
+            "marker": {
+                "color": _COLOURS[at % len(_COLOURS)],
+                "pattern": {"shape": ["/" if month == newest else "" for month in months]},
+            },
             "customdata": [[f"{month:%Y-%m}", shown(revenue, "money")] for month, revenue in months.items()],
             "hovertemplate": f"%{{customdata[0]}}<br>cohort {cohort:%Y-%m}<br>%{{customdata[1]}}<extra></extra>",
         }

@@ -116,16 +116,50 @@ def test_a_strange_number_does_no_harm(search: str) -> None:
 
 
 def test_the_heat_map_has_a_row_of_each_cohort_and_a_square_of_each_month() -> None:
-    shown = said(cohorts.heat_map(COHORTS)).split("\n")
+    shown = said(cohorts.heat_map(COHORTS, until=None)).split("\n")
     at = shown.index("2025-11")
     assert shown[at : at + 6] == ["2025-11", "100", "100%", "90%", "80%", "70%"]
     assert "2025-12" in shown
 
 
 def test_a_cohort_that_paused_a_month_leaves_its_square_empty() -> None:
-    shown = said(cohorts.heat_map([COHORTS[0], COHORTS[2]])).split("\n")
+    shown = said(cohorts.heat_map([COHORTS[0], COHORTS[2]], until=None)).split("\n")
     at = shown.index("2025-11")
     assert shown[at : at + 5] == ["2025-11", "100", "100%", "", "80%"]
+
+
+@pytest.mark.parametrize(
+    ("until", "marked", "month"),
+    [
+        (date(2026, 3, 31), [], None),
+        (date(2026, 3, 30), ["70%*"], date(2026, 3, 1)),
+        (date(2026, 2, 28), ["70%*"], date(2026, 3, 1)),
+        (date(2026, 2, 1), ["70%*", "80%*", "70%*"], date(2026, 3, 1)),
+    ],
+)
+def test_a_month_that_is_not_over_is_marked_in_every_cohort(until: date, marked: list[str], month: date | None) -> None:
+    shown = said(cohorts.heat_map(COHORTS, until=until)).split("\n")
+    assert [one for one in shown if one.endswith("*")] == marked
+    assert cohorts.unfinished(COHORTS, until) == month
+    assert bool(cohorts.unfinished_note(COHORTS, until)) == bool(marked)
+
+
+def test_both_pages_say_which_month_is_not_over_and_until_when_it_is_known() -> None:
+    freshness = [fresh("sales.segments"), fresh("sales.cohorts", date(2026, 3, 12))]
+    said_of_it = "* The month 2026-03 is not over: its orders are counted until 2026-03-12."
+    for path, world in (
+        ("/customers", Readers({**WORLD, serving.freshness: freshness})),
+        ("/sales", sales_world(weekly=history(30))),
+    ):
+        world.answers[serving.cohorts] = COHORTS
+        world.answers[serving.freshness] = [*world.answers[serving.freshness], freshness[1]]
+        assert said_of_it in page_text(client(world), path)
+
+
+def test_the_bars_of_a_month_that_is_not_over_are_hatched_and_no_others() -> None:
+    found = str(cohorts.revenue_chart(COHORTS, until=date(2026, 3, 12)))
+    assert found.count("'shape': ['', '', '', '/']") == 1, "of the cohort that is in its fourth month by then"
+    assert "'/'" not in str(cohorts.revenue_chart(COHORTS, until=date(2026, 3, 31)))
 
 
 def test_revenue_of_cohorts_lies_in_its_calendar_month_over_the_end_of_a_year() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, LiteralString
 
+from leandata.clock import months_later
 from leandata.database import Connection
 from leandata.serving.rows import rows
 
@@ -33,6 +34,10 @@ class CohortMonth:
     cohort_customers: int
     orders: int
     revenue: Decimal
+
+    def whole(self, until: date) -> bool:
+        """Whether every day of the month is counted, where `until` is the last day that is known."""
+        return months_later(self.cohort, self.month + 1) <= until + timedelta(days=1)
 
 
 def segments(connection: Connection) -> list[Segment]:

@@ -7,8 +7,10 @@ import math
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 
+from leandata.serving import CohortMonth
 from pipelines.report.data import Report
 
 _MOST = 12
@@ -42,11 +44,13 @@ def draw(report: Report) -> bytes:
 def draw_cohorts(report: Report) -> bytes:
     """For each cohort (month of the first order) the share of it, in percent, that ordered in each month since.
 
-    The same report gives the same bytes. Only the last twelve months since and the last twelve cohorts are drawn.
+    The same report gives the same bytes. Only the last twelve months since and the last twelve cohorts are drawn. A
+    month that is not over has a dashed frame and an asterisk.
     """
     cohorts = sorted({one.cohort for one in report.cohorts})[-_MOST:]
     months = range(1, min(_MOST, max((one.month for one in report.cohorts), default=0)) + 1)
     shares = {(one.cohort, one.month): 100 * one.customers / one.cohort_customers for one in report.cohorts}
+    open_months = {(one.cohort, one.month) for one in unfinished(report)}
     grid = [[shares.get((cohort, month), math.nan) for month in months] for cohort in cohorts]
     figure = Figure(figsize=(7.2, 1.1 + 0.34 * len(cohorts)), dpi=144, facecolor=_PAPER)
     FigureCanvasAgg(figure)
@@ -57,7 +61,10 @@ def draw_cohorts(report: Report) -> bytes:
         for column, share in enumerate(line):
             if not math.isnan(share):
                 ink = _PAPER if share > highest * 0.6 else _INK
-                axes.text(column, row, f"{share:.0f}%", ha="center", va="center", fontsize=7, color=ink)
+                mark = "*" if (cohorts[row], months[column]) in open_months else ""
+                axes.text(column, row, f"{share:.0f}%{mark}", ha="center", va="center", fontsize=7, color=ink)
+                if mark:
+                    axes.add_patch(_frame(column, row, ink))
     axes.set_xticks(range(len(months)), [f"+{month}" for month in months], fontsize=8, color=_INK)
     axes.set_yticks(range(len(cohorts)), [f"{cohort:%b %Y}" for cohort in cohorts], fontsize=8, color=_INK)
     axes.set_title(
@@ -67,6 +74,16 @@ def draw_cohorts(report: Report) -> bytes:
     for side in axes.spines.values():
         side.set_visible(False)
     return _png(figure)
+
+
+def unfinished(report: Report) -> list[CohortMonth]:
+    """The months of the cohorts' picture that are not over."""
+    drawn = sorted({one.cohort for one in report.cohorts})[-_MOST:]
+    return [one for one in report.cohorts if one.cohort in drawn and 1 <= one.month <= _MOST and report.unfinished(one)]
+
+
+def _frame(column: int, row: int, ink: str) -> Rectangle:
+    return Rectangle((column - 0.45, row - 0.43), 0.9, 0.86, fill=False, edgecolor=ink, linewidth=0.8, linestyle="--")
 
 
 def _png(figure: Figure) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from leandata.clock import Week
@@ -74,6 +75,11 @@ class Report:
     unusual: str = ""
     top: tuple[TopCustomer, ...] = ()
     cohorts: tuple[CohortMonth, ...] = ()
+    cohorts_until: date | None = None
+
+    def unfinished(self, one: CohortMonth) -> bool:
+        """Whether days of the cohort's month are still to come: its share is no drop, it is not over."""
+        return self.cohorts_until is not None and not one.whole(self.cohorts_until)
 
 
 _FIGURES = (
@@ -95,13 +101,14 @@ def gather(
     note: str,
     top: Sequence[TopCustomer] = (),
     cohorts: Sequence[CohortMonth] = (),
+    cohorts_until: date | None = None,
     more: Sequence[Origin] = (),
     usual_weeks: int = _WEEKS_SHOWN,
 ) -> Report:
     """The report of `week` from weekly sales; a week that is not among them had no sales.
 
-    `top` are its best customers, `cohorts` what is known of them; with `usual_weeks` weeks before it the week is
-    compared for what is unusual.
+    `cohorts` are known until the day `cohorts_until`; with `usual_weeks` weeks before it the week is compared for what
+    is unusual.
     """
     by_week = {Week(sales.period): sales for sales in weeks}
 
@@ -122,11 +129,7 @@ def gather(
 
     known = [found for found in sorted(by_week) if found <= week]
     shown = [week.before(back) for back in range(_WEEKS_SHOWN - 1, -1, -1)]
-    history = tuple(
-        (found, by_week[found].revenue if found in by_week else Decimal(0))
-        for found in shown
-        if known and found >= known[0]
-    )
+    history = tuple((one, value(one, "revenue")) for one in shown if known and one >= known[0])
     return Report(
         week=week,
         figures=tuple(figure(label, name) for label, name in _FIGURES),
@@ -134,6 +137,7 @@ def gather(
         unusual=unusual.sentence([series(label, name) for label, name in _FIGURES]),
         top=tuple(top),
         cohorts=tuple(cohorts),
+        cohorts_until=cohorts_until,
         provenance=Provenance(
             commit=commit or "unknown",
             dataset=published.dataset,

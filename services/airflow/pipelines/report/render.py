@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from pipelines.report.chart import draw, draw_cohorts
+from pipelines.report.chart import draw, draw_cohorts, unfinished
 from pipelines.report.data import Figure, Report, change_shown, shown, year_change_shown
 from pipelines.report.parts import parts
 
@@ -65,6 +65,7 @@ def _render(name: str, report: Report, *, link: str, places: Mapping[str, str], 
         link=link,
         chart=places.get(CHART, ""),
         cohorts=places.get(COHORTS, ""),
+        unfinished=unfinished(report),
         update=update,
         shown=shown,
         change=change_shown,

@@ -29,7 +29,9 @@ def view(context: Context) -> Sequence[Any]:
     found += _people(context)
     if months:
         note = "Percent of the customers of each month of first orders who ordered again, by months since."
-        map_ = cohorts.heat_map(months)
+        until = published["sales.cohorts"].data_until if "sales.cohorts" in published else None
+        note += cohorts.unfinished_note(months, until)
+        map_ = cohorts.heat_map(months, until=until)
         found += [parts.section("Cohorts", map_, download=context.download("cohorts"), note=note)]
     return found
 

@@ -71,7 +71,10 @@ def _by_cohort(context: Context) -> list[html.Section]:
     if not found:
         return []
     note = "All calendar months, each split by the month in which its customers ordered for the first time."
-    chart = cohorts.revenue_chart(found)
+    published = {one.dataset: one for one in context.read(serving.freshness)}.get("sales.cohorts")
+    until = published.data_until if published else None
+    note += cohorts.unfinished_note(found, until)
+    chart = cohorts.revenue_chart(found, until=until)
     return [parts.section("Revenue by cohort", chart, download=context.download("cohorts"), note=note)]
 
 
