@@ -20,7 +20,7 @@ name = "{name}"
 owner = "data-team"
 description = "What {name} holds."
 key = ["id"]
-freshness_hours = 26
+freshness_hours = 27
 {partition}
 [[columns]]
 name = "id"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Self
 
 from leandata.errors import SettingsError
@@ -58,6 +58,11 @@ class Week:
 def last_complete_week(today: date) -> Week:
     """The newest week whose Sunday has passed."""
     return Week.of(today).before()
+
+
+def moment(today: date, *, clock: datetime) -> datetime:
+    """The moment that ages are counted to: the clock's in UTC, or noon where `today` is set to another day than its."""
+    return clock if clock.date() == today else datetime.combine(today, time(12), UTC)
 
 
 def months_later(month: date, months: int) -> date:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,9 +81,9 @@ class Dataset:
         """The columns as they lie in the lake and the warehouse."""
         return (*self.columns, *self.loaded)
 
-    def late(self, published_at: datetime, *, now: datetime) -> bool:
-        """Whether what was published then is older now than was promised."""
-        return now - published_at > self.freshness
+    def late(self, data_until: date, *, now: datetime) -> bool:
+        """Whether data that goes until that day is older now than was promised."""
+        return age(data_until, now=now) > self.freshness
 
     def create_table_sql(self) -> str:
         """The statement that makes the table in the warehouse unless it is there."""
@@ -98,6 +98,11 @@ class Dataset:
         return ", ".join(
             f"{column.name} {_POSTGRES[column.type]}{'' if column.nullable else ' NOT NULL'}" for column in self.columns
         )
+
+
+def age(data_until: date, *, now: datetime) -> timedelta:
+    """How old data is that goes until that day: from the end of the day (UTC), however late it was published."""
+    return max(now - datetime.combine(data_until + timedelta(days=1), time(), UTC), timedelta(0))
 
 
 DT = Column(name="_dt", type="date", description="The day of the slice that the row was loaded with")

@@ -26,7 +26,7 @@ def _sales(period: str, what: str) -> tuple[Column, ...]:
     )
 
 
-_DAILY = timedelta(hours=26)
+_DAILY = timedelta(hours=27)  # a day is collected from 02:15 UTC on and published by 03:00; the checks look at 03:30
 _WEEKLY = timedelta(days=8)
 _ALL = (
     Dataset(

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Self
 
+from leandata.clock import moment
 from leandata.errors import SettingsError
 
 PREFIX = "LEANDATA_"
@@ -296,6 +297,13 @@ class Settings:
             return date.fromisoformat(text)
         except ValueError:
             raise SettingsError(f"{PREFIX}TODAY is {text!r}", hint="It is a day such as 2026-11-24") from None
+
+    def moment(self, clock: datetime) -> datetime:
+        """The moment that ages of data are counted to: the clock's, or noon of the day that LEANDATA_TODAY sets.
+
+        Whatever judges freshness asks here, so that all say the same. Raises SettingsError.
+        """
+        return moment(self.today(), clock=clock) if self.values.get("TODAY") else clock
 
 
 def read_secret(path: Path) -> str:

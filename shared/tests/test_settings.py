@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -143,6 +143,16 @@ def test_the_day_can_be_fixed() -> None:
     assert isinstance(Settings.load({}).today(), date)
     with pytest.raises(SettingsError, match="LEANDATA_TODAY is 'soon'"):
         Settings.load({"LEANDATA_TODAY": "soon"}).today()
+
+
+def test_ages_are_counted_to_the_clock_or_to_noon_of_the_day_that_is_fixed() -> None:
+    clock = datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
+    assert Settings.load({}).moment(clock) == clock
+    assert Settings.load({"LEANDATA_TODAY": "2026-11-24"}).moment(clock) == clock
+    for text, day in (("2026-10-05", 5), ("2026-10-31", 31)):
+        assert Settings.load({"LEANDATA_TODAY": text}).moment(clock) == datetime(2026, 10, day, 12, tzinfo=UTC)
+    with pytest.raises(SettingsError, match="LEANDATA_TODAY is 'soon'"):
+        Settings.load({"LEANDATA_TODAY": "soon"}).moment(clock)
 
 
 def test_a_secret_is_read_without_the_white_space_around_it(tmp_path: Path) -> None:

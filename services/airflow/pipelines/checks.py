@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from psycopg import sql
 
 from leandata import serving
-from leandata.contract import Dataset
+from leandata.contract import Dataset, age
 from leandata.database import Connection, connect
 from leandata.datasets import CATALOG, dataset
 from leandata.errors import WarehouseError
@@ -19,11 +19,9 @@ from leandata.serving import UNUSUAL, Check, Freshness, Sales, Status
 from leandata.settings import Settings
 from leandata.warehouse import Warehouse
 from pipelines import volumes
-from pipelines.report.unusual import Series, score
 
 _SOURCE = "shop.orders"
 _DAILY = "sales.daily_sales"
-_USUAL_WEEKS = 12
 # Where a mart holds the money and the orders of all sales.
 _SUMS = {
     "sales.cohorts": ("revenue", "orders"),
@@ -46,7 +44,8 @@ class Total:
 
 def run(settings: Settings, *, now: datetime) -> tuple[list[Check], list[Check]]:
     """Check every mart and write down what was found; all of it, and what failed and did not the time before. The rows
-    that came on each day are counted and written down, too.
+    that came on each day are counted and written down, too. `now` is the clock's moment, which is written down, too;
+    ages are counted to the settings' own moment, as the page Platform and the API do.
 
     Raises DatabaseError or WarehouseError when a layer cannot be reached.
     """
@@ -55,7 +54,7 @@ def run(settings: Settings, *, now: datetime) -> tuple[list[Check], list[Check]]
         found: list[Check] = []
         for contract in (CATALOG[name] for name in sorted(CATALOG) if CATALOG[name].layer == "MARTS"):
             published = known.get(contract.name)
-            findings = {"freshness": freshness(contract, published, now=now)}
+            findings = {"freshness": freshness(contract, published, now=settings.moment(now))}
             if published is not None:
                 findings |= _of_published(contract, published, connection, warehouse)
             found += [_check(contract.name, name, finding, now=now) for name, finding in sorted(findings.items())]
@@ -73,25 +72,26 @@ def freshness(contract: Dataset, published: Freshness | None, *, now: datetime) 
     """Whether what is published is as young as its contract promises, counted from the end of its last day (UTC)."""
     if published is None:
         return "waiting", "not published yet"
-    age = now - datetime.combine(published.data_until + timedelta(days=1), time(), UTC)
+    late, old = contract.late(published.data_until, now=now), age(published.data_until, now=now)
     said = f"knows of days until {published.data_until}, promised is an age of at most {_hours(contract.freshness)}"
-    return ("failed" if age > contract.freshness else "ok"), f"{said}, it is {_hours(max(age, timedelta(0)))}"
+    return ("failed" if late else "ok"), f"{said}, it is {_hours(old)}"
 
 
 def volume(sales: Sequence[Sales], *, day: date) -> Finding:
-    """Whether the orders of a day are usual: a modified z-score of at most 3.5 among its weekday's last twelve weeks.
+    """Whether the orders of a day are usual for its weekday, by the rule of `volumes.judge` with a limit of 3.5.
 
-    Waiting where the score has no meaning: fewer than eight such weeks, or half of them all the same.
+    Waiting where the score has no meaning: fewer than eight such days with orders, or half of them all the same.
     """
-    orders = {one.period: Decimal(one.orders) for one in sales}
-    past = [day - timedelta(weeks=back) for back in range(_USUAL_WEEKS, 0, -1)]
-    before = tuple(orders[one] for one in past if one in orders)
-    count = orders.get(day, Decimal(0))
-    found = score(Series(label="orders", now=count, before=before))
-    said = f"{count:,.0f} orders on {day:%A}, {day}"
-    if found is None:
+    orders = {one.period: one.orders for one in sales}
+    count, before = orders.get(day, 0), volumes.same_weekday(orders, day)
+    found = volumes.judge(count, before)
+    said = f"{count:,} orders on {day:%A}, {day}"
+    if found.closed:
+        return "ok", f"{said}, as on {before.count(0)} of the {len(before)} {day:%A}s before"
+    if found.score is None:
         return "waiting", f"{said}; too little is known of {day:%A}s to judge"
-    return ("ok" if abs(found) <= UNUSUAL else "failed"), f"{said}; modified z-score {found:+.1f}, limit {UNUSUAL}"
+    status = "ok" if abs(found.score) <= UNUSUAL else "failed"
+    return status, f"{said}; modified z-score {found.score:+.1f}, limit {UNUSUAL}"
 
 
 def totals(layers: Mapping[str, Total]) -> Finding:
@@ -115,7 +115,7 @@ def _of_published(
         findings["totals"] = _totals(contract, connection, warehouse)
     if contract.name == _DAILY:
         day = published.data_until
-        since = day - timedelta(weeks=_USUAL_WEEKS)
+        since = day - timedelta(weeks=volumes.USUAL_WEEKS)
         findings["volume"] = volume(serving.daily_sales(connection, since=since, until=day), day=day)
     return findings
 

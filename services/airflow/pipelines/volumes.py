@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from statistics import median
@@ -19,6 +20,37 @@ from pipelines.report.unusual import FEWEST, Series, score
 USUAL_WEEKS = 12
 _SHOWN_DAYS = 28
 _TENTH = Decimal("0.1")
+_CLOSED_SHARE = 4  # a quarter
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """The usual of a day and its modified z-score, None where too little is known; `closed` where none is as usual."""
+
+    usual: Decimal | None
+    score: Decimal | None
+    closed: bool = False
+
+
+def judge(count: int, before: Sequence[int]) -> Judgement:
+    """A day's rows against those of the same weekday in the weeks before.
+
+    A day without rows is as usual where at least a quarter of those days had none (closed days). Every other day is
+    held against those that had some: their median is the usual, and it takes eight of them. One holiday among them
+    makes no later one usual, nor does it lower the usual.
+    """
+    if not count and len(before) >= FEWEST and before.count(0) * _CLOSED_SHARE >= len(before):
+        return Judgement(usual=Decimal(0), score=Decimal(0), closed=True)
+    some = tuple(Decimal(one) for one in before if one)
+    usual = Decimal(median(some)) if len(some) >= FEWEST else None
+    return Judgement(usual=usual, score=score(Series(label="rows", now=Decimal(count), before=some)))
+
+
+def same_weekday(counts: Mapping[date, int], day: date) -> list[int]:
+    """The rows on the same weekday in the twelve weeks before, the oldest first; of days since the first with rows."""
+    first = min(counts, default=day)
+    past = [day - timedelta(weeks=back) for back in range(USUAL_WEEKS, 0, -1)]
+    return [counts.get(one, 0) for one in past if one >= first]
 
 
 def collected() -> list[Dataset]:
@@ -34,26 +66,21 @@ def measure(warehouse: Warehouse, *, today: date) -> list[Volume]:
 def judged(name: str, counts: Mapping[date, int], *, today: date) -> list[Volume]:
     """The last 28 days before `today`, each against its weekday before; days without rows count as 0.
 
-    No day before the first that has rows is known. Where fewer than eight weeks are, there is no usual; where half of
-    them are all the same, no score.
+    No day before the first that has rows is known. Where fewer than eight weeks have rows, there is no usual; where
+    half of them are all the same, no score; `judge` has the rule.
     """
     known = [day for day in counts if day < today]
     if not known:
         return []
-    first = min(known)
-    shown = days(max(first, today - timedelta(days=_SHOWN_DAYS)), today - timedelta(days=1))
-    return [_judged(name, counts, day, first) for day in shown]
+    shown = days(max(min(known), today - timedelta(days=_SHOWN_DAYS)), today - timedelta(days=1))
+    return [_judged(name, counts, day) for day in shown]
 
 
-def _judged(name: str, counts: Mapping[date, int], day: date, first: date) -> Volume:
-    past = [day - timedelta(weeks=back) for back in range(USUAL_WEEKS, 0, -1)]
-    before = tuple(Decimal(counts.get(one, 0)) for one in past if one >= first)
+def _judged(name: str, counts: Mapping[date, int], day: date) -> Volume:
     rows = counts.get(day, 0)
-    found = score(Series(label="rows", now=Decimal(rows), before=before))
-    usual = Decimal(median(before)).quantize(_TENTH) if len(before) >= FEWEST else None
-    return Volume(
-        dataset=name, day=day, rows=rows, usual=usual, score=None if found is None else found.quantize(_TENTH)
-    )
+    found = judge(rows, same_weekday(counts, day))
+    usual, score_ = (None if one is None else one.quantize(_TENTH) for one in (found.usual, found.score))
+    return Volume(dataset=name, day=day, rows=rows, usual=usual, score=score_)
 
 
 def _counts(contract: Dataset, warehouse: Warehouse) -> dict[date, int]:

@@ -47,7 +47,7 @@ def test_the_promise_is_kept_to_the_second() -> None:
     limit = datetime(2026, 1, 26, tzinfo=UTC) + contract.freshness
     assert checks.freshness(contract, published(UNTIL), now=limit)[0] == "ok"
     late = checks.freshness(contract, published(UNTIL), now=limit + timedelta(seconds=1))
-    assert late == ("failed", "knows of days until 2026-01-25, promised is an age of at most 26.0 h, it is 26.0 h")
+    assert late == ("failed", "knows of days until 2026-01-25, promised is an age of at most 27.0 h, it is 27.0 h")
 
 
 def test_what_was_never_published_is_waited_for_and_does_not_fail() -> None:
@@ -92,6 +92,28 @@ def test_a_day_with_little_to_compare_it_with_is_not_judged(usual: tuple[int, ..
 
 def test_a_day_that_is_missing_has_no_orders() -> None:
     assert checks.volume(history(99, 101, 98, 100, 102, 100, 99, 101, 100)[:-1], day=UNTIL)[0] == "failed"
+
+
+OPEN = (99, 101, 98, 100, 102, 100, 99, 101)
+
+
+def test_a_day_without_orders_is_usual_where_a_quarter_of_its_weekdays_had_none() -> None:
+    # eight open Sundays and three closed ones
+    assert checks.volume(history(*OPEN, 0, 0, 0, 0), day=UNTIL) == (
+        "ok", "0 orders on Sunday, 2026-01-25, as on 3 of the 11 Sundays before",
+    )  # fmt: skip
+    assert checks.volume(history(*OPEN, 0, 0, 0), day=UNTIL)[0] == "failed", "two of ten are no quarter"
+
+
+def test_closed_days_do_not_change_what_an_open_day_is_held_against() -> None:
+    assert checks.volume(history(*OPEN, 0, 0, 0, 100), day=UNTIL)[0] == "ok"
+    assert checks.volume(history(*OPEN, 0, 0, 0, 50), day=UNTIL)[0] == "failed"
+    assert checks.volume(history(*OPEN[:7], 0, 0, 0, 0, 100), day=UNTIL)[0] == "waiting", "seven open days only"
+
+
+def test_a_day_that_has_no_row_at_all_is_a_closed_one() -> None:
+    known = [one for one in history(*OPEN, 0, 0, 0, 0) if one.orders]
+    assert checks.volume(known, day=UNTIL)[0] == "ok"
 
 
 def test_layers_agree_to_the_cent_and_the_order() -> None:

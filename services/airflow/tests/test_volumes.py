@@ -58,6 +58,19 @@ def test_too_little_history_has_no_usual_and_what_never_varies_has_no_score() ->
     assert (same.usual, same.score) == (Decimal("5.0"), None)
 
 
+def test_a_day_without_rows_is_usual_where_a_quarter_of_its_weekdays_had_none() -> None:
+    closed = last(weekly(*USUAL[:9], 0, 0, 0, 0))
+    assert (closed.rows, closed.usual, closed.score) == (0, Decimal("0.0"), Decimal("0.0"))
+    assert last(weekly(*USUAL[:10], 0, 0, 0)).score == Decimal("-67.4"), "two of twelve are no quarter"
+    busy = last(weekly(*USUAL[:9], 0, 0, 0, 100))
+    assert (busy.usual, busy.score) == (Decimal("100.0"), Decimal("0.0")), "held against the open days"
+
+
+def test_what_hardly_ever_comes_is_usual_without_and_not_judged_with() -> None:
+    assert last(weekly(*[0, 3] * 3, *[0] * 7)).score == 0
+    assert last(weekly(*[0, 3] * 3, *[0] * 6, 5)).score is None
+
+
 class Counting:
     """A warehouse that has rows of some tables only."""
 

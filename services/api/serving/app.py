@@ -55,6 +55,7 @@ def create(settings: Settings) -> FastAPI:
         pools = {name: async_pool(address, size=_POOL) for name, address in addresses.items()}
         for pool in pools.values():
             await pool.open(wait=False)
+        app.state.settings = settings
         app.state.pools = pools
         app.state.inbox = Inbox(pools["events"])
         app.state.keyring = Keyring(pools["events"], bootstrap=key)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from leandata.datasets import CATALOG
 from leandata.serving import checks_sql, to_check
+from leandata.settings import Settings
 from serving.answers import UNCHANGED, Answers, Ask, Published, matches
 from serving.exports import FORMATS, Exports, File
 from serving.problems import Problem, ProblemError
@@ -103,7 +104,8 @@ async def get_freshness(request: Request) -> Response:
 async def get_datasets(request: Request) -> Response:
     """Every mart: owner, columns, what is published of it, and whether it is late."""
     answers: Answers = request.app.state.answers
-    published, now = await answers.published(), datetime.now(UTC)
+    settings: Settings = request.app.state.settings
+    published, now = await answers.published(), settings.moment(datetime.now(UTC))
     known = {one.dataset: one for one in _published(published)}
     cards = [_card(name, known.get(name), now) for name in _marts()]
     tag = published.tag(_marts(), tuple(one.late for one in cards))
@@ -182,6 +184,6 @@ def _card(name: str, published: PublishedDataset | None, now: datetime) -> Datas
         ],
         key=list(contract.key),
         fresh_within_hours=contract.freshness.total_seconds() / 3600,
-        late=contract.late(published.published_at, now=now) if published else None,
+        late=contract.late(published.data_until, now=now) if published else None,
         published=published,
     )

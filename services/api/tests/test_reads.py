@@ -173,16 +173,16 @@ def test_a_publication_changes_the_tag_of_its_answers_and_of_no_others(api: Api)
 def test_datasets_are_told_with_contract_and_freshness(api: Api) -> None:
     found = {one["dataset"]: one for one in api.client.get("/v1/datasets").json()["datasets"]}
     assert found["sales.segments"]["published"]["rows"] == CUSTOMERS
-    assert found["sales.segments"]["late"] is False
     assert found["features.customer_features"]["published"] is None
     assert found["features.customer_features"]["late"] is None
     assert found["sales.weekly_sales"]["key"] == ["week"]
     assert all(one["columns"] and one["owner"] for one in found.values())
     with connect(api.serving) as connection:
-        query = "UPDATE serving.freshness SET published_at = now() - interval '27 hours' WHERE dataset = %s"
-        connection.execute(query, ["sales.cohorts"])
+        query = "UPDATE serving.freshness SET data_until = current_date - %s, published_at = now() WHERE dataset = %s"
+        for days, name in ((3, "sales.cohorts"), (1, "sales.segments")):
+            connection.execute(query, [days, name])
     late = lambda: {one["dataset"]: one["late"] for one in api.client.get("/v1/datasets").json()["datasets"]}  # noqa: E731
-    eventually(lambda: late()["sales.cohorts"] is True)
+    eventually(lambda: (late()["sales.cohorts"], late()["sales.segments"]) == (True, False))
 
 
 def test_checks_are_told_as_they_are_written(api: Api) -> None:

@@ -23,8 +23,9 @@ def section(context: Context) -> Any:
         return parts.section("Volumes", parts.empty("No rows are counted yet.", "The checks count them every night."))
     shown = parts.table(found, name="volumes-table", caption="Rows that came on the last day", marks=MARKS)
     note = (
-        f"Rows that came on a day; bars: the last {_DAYS} days. Usual: the median of the same weekday in the twelve"
-        f" weeks before. Unusual: a modified z-score beyond {UNUSUAL}."
+        f"Rows that came on a day; bars: the last {_DAYS} days. Usual: the median of the same weekday's days with rows"
+        " in the twelve weeks before; none, where a quarter of those days had none. Unusual: a modified z-score beyond"
+        f" {UNUSUAL}."
     )
     return parts.section("Volumes", shown, download=context.download("volumes"), note=note)
 

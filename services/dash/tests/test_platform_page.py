@@ -16,8 +16,9 @@ MARTS = sorted(name for name, one in CATALOG.items() if one.layer == "MARTS")
 PROMISE = CATALOG["sales.daily_sales"].freshness
 
 
-def published(name: str, at: datetime) -> Freshness:
-    return Freshness(dataset=name, version="v7", rows=1200, data_until=date(2026, 11, 23), published_at=at)
+def published(name: str, until: date) -> Freshness:
+    at = datetime(2026, 11, 24, 11, tzinfo=UTC)
+    return Freshness(dataset=name, version="v7", rows=1200, data_until=until, published_at=at)
 
 
 def test_every_mart_of_the_catalogue_is_there_once() -> None:
@@ -38,25 +39,24 @@ def test_every_mart_of_the_catalogue_is_there_once() -> None:
     ],
 )
 def test_a_dataset_is_late_when_it_is_older_than_promised(old: timedelta, state: str) -> None:
-    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    now = datetime(2026, 11, 24, tzinfo=UTC) + old
     contract = CATALOG["sales.daily_sales"]
-    assert page.state(contract, published("sales.daily_sales", now - old), now) == state
+    assert page.state(contract, published("sales.daily_sales", date(2026, 11, 23)), now) == state
     assert page.state(contract, None, now) == "not yet"
 
 
 def test_what_is_late_comes_first_and_says_promise_and_age() -> None:
-    noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
     world = Readers(
         {
             serving.freshness: [
-                published("sales.cohorts", noon - timedelta(hours=3)),
-                published("sales.weekly_sales", noon - timedelta(hours=50)),
+                published("sales.cohorts", date(2026, 11, 23)),
+                published("sales.weekly_sales", date(2026, 11, 21)),
             ]
         }
     )
     rows = page.freshness(context(page.page, world)).rows
-    assert rows[0][:6] == ("sales.weekly_sales", "late", 26, 50, date(2026, 11, 23), 0)
-    assert rows[-1][:4] == ("sales.cohorts", "fresh", 26, 3)
+    assert rows[0][:6] == ("sales.weekly_sales", "late", 27, 60, date(2026, 11, 21), 2)
+    assert rows[-1][:4] == ("sales.cohorts", "fresh", 27, 12)
     assert {row[1] for row in rows[1:-1]} == {"not yet"}
     shown = str(page.view(context(page.page, world)))
     assert '"left bad"' in shown

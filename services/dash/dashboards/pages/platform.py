@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboards import health, parts, runs, volumes
 from dashboards.page import Context, Kind, Page, Table
 from leandata import serving
 from leandata.catalogue import entries
-from leandata.contract import Dataset
+from leandata.clock import moment
+from leandata.contract import Dataset, age
 from leandata.datasets import CATALOG
 from leandata.serving import Freshness
 
@@ -33,7 +34,10 @@ def view(context: Context) -> Sequence[Any]:
         parts.Tile(id="rows", label="Rows published", value=f"{sum(one.rows for one in published):,}"),
     ]
     shown = parts.table(found, name="freshness-table", caption="Freshness of every dataset", marks=_MARKS)
-    note = "Promised: how old a dataset may be. Behind: the whole days that are over and that it does not know."
+    note = (
+        "Promised: how old a dataset may be. Old: since its last day ended (UTC), as the nightly checks count."
+        " Behind: the whole days that are over and that it does not know."
+    )
     return [
         parts.tiles(tiles),
         parts.section("Datasets", shown, download=context.download("freshness"), note=note),
@@ -113,10 +117,11 @@ def freshness(context: Context) -> Table:
 
 
 def state(contract: Dataset, published: Freshness | None, now: datetime) -> str:
-    """`late` when it was published longer ago than its contract allows, `not yet` when it never was, else `fresh`."""
+    """`late` when its last day ended longer ago than its contract allows, `not yet` when nothing is published, else
+    `fresh`: as the nightly checks and the API say."""
     if published is None:
         return "not yet"
-    return "late" if contract.late(published.published_at, now=now) else "fresh"
+    return "late" if contract.late(published.data_until, now=now) else "fresh"
 
 
 def _row(contract: Dataset, published: Freshness | None, context: Context) -> tuple[Any, ...]:
@@ -125,15 +130,14 @@ def _row(contract: Dataset, published: Freshness | None, context: Context) -> tu
     if published is None:
         return (contract.name, "not yet", promised, None, None, None, None, None, None, contract.owner)
     behind = max(0, (context.today - published.data_until).days - 1)
-    old = max(0, (now - published.published_at) // _HOUR)
+    old = age(published.data_until, now=now) // _HOUR
     told = (state(contract, published, now), promised, old, published.data_until, behind)
     return (contract.name, *told, published.rows, published.version, published.published_at, contract.owner)
 
 
 def _now(context: Context) -> datetime:
     """The moment it is; where another day is set, that day at noon."""
-    now = datetime.now(UTC)
-    return now if now.date() == context.today else datetime.combine(context.today, time(12), UTC)
+    return moment(context.today, clock=datetime.now(UTC))
 
 
 page = Page(
