@@ -21,7 +21,6 @@ from pipelines.transform import collected_until, order_files
 MODEL = "models.purchase"
 PREDICTIONS, _SCORES = "features.purchase_predictions", "features.purchase_scores"
 _TRAIN, _PREDICT = "tasks.purchase.training:train", "tasks.purchase.training:predict"
-_DRIFT = "tasks.purchase.training:drift"
 _EVERY = timedelta(days=7)
 _SMALLEST = Decimal("0.000001")
 _LARGEST = 999.0  # what a figure's column holds
@@ -52,12 +51,12 @@ def predict(settings: Settings, *, run: str, version: str) -> int:
     current = registry.current()
     if current is None or _done(settings, current, until):
         return 0
-    asked = {**_asked(settings), "until": until, "model": registry.read(current)}
-    reference = current.card.get("reference", {})
+    model, reference = registry.read(current), current.card.get("reference", {})
+    asked = {**_asked(settings), "until": until, "model": model, "version": current.version}
     with compute.connect(settings.dask) as cluster:
-        table: pa.Table = cluster.call(_PREDICT, **asked, version=current.version)
-        drift: Mapping[str, float] = cluster.call(_DRIFT, **asked, reference=reference) if reference else {}
-    if drift:
+        told: Mapping[str, Any] = cluster.call(_PREDICT, **asked, reference=reference)
+    table: pa.Table = told["table"]
+    if drift := told["drift"]:
         registry.describe(current.version, run=f"{run}-drift", drift=dict(drift))
         publish_scores(settings, registry.versions(), until=until, run=f"{run}-drift", version=version)
     return load_features(settings, table, contract_name=PREDICTIONS, as_of=until, run=run, version=version)

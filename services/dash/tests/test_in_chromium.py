@@ -208,7 +208,7 @@ def test_drift_and_intervals_are_on_the_page_of_the_model(page: Any) -> None:
     page.get_by_role("navigation").get_by_role("link", name="Model").click()
     rows = page.locator("#drift-table tbody tr")
     expect(rows).to_have_count(3)
-    expect(rows.first).to_have_text("tenureshifted8.100")
+    expect(rows.first).to_have_text("recencyshifted8.100")
     expect(page.locator("#model-auc")).to_have_text("0.84750")
     expect(page.locator("#versions-table")).to_contain_text("0.84750 [0.84190, 0.85310]")
 

@@ -29,10 +29,10 @@ FOUND = [
     *(score(f"predicted_{number:02}", value) for number, value in enumerate(("0.10", "0.03", "0.02"), start=1)),
     score("auc", "0.8418", learner="BG/NBD"),
     score("psi_score", "0.05"),
-    score("psi_tenure", "3.2"),
+    score("psi_recency", "3.2"),
     score("psi_days_28", "0.1"),
     score("psi_cents", "0.25"),
-    score("psi_tenure", "9", version="v3", state="refused"),
+    score("psi_recency", "9", version="v3", state="refused"),
     score("live_predicted", "0.05"),
     score("live_observed", "0.03"),
 ]
@@ -67,10 +67,10 @@ def test_every_version_is_listed_with_its_state_and_the_baseline() -> None:
 def test_drift_is_that_of_the_current_version_and_what_shifted_most_comes_first() -> None:
     rows = page.drifted(context(page.page, world())).rows
     assert rows == [
-        ("tenure", "shifted", Decimal("3.2")), ("cents", "watch", Decimal("0.25")), ("days_28", "watch", Decimal("0.1")),
+        ("recency", "shifted", Decimal("3.2")), ("cents", "watch", Decimal("0.25")), ("days_28", "watch", Decimal("0.1")),
         ("score", "stable", Decimal("0.05")),
     ]  # fmt: skip
-    assert "tenure" in page_text(client(world()), "/model")
+    assert "Not compared is tenure" in page_text(client(world()), "/model")
     assert len(client(world()).get("/download/model/drift.csv").text.splitlines()) == 5
 
 

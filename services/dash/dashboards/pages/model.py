@@ -53,8 +53,9 @@ def _drift(context: Context) -> Any:
         return parts.section("Drift", nothing)
     note = (
         "Population stability index of the customers predicted last against those learnt from; score is the"
-        f" probability. Below {STABLE} stable, above {SHIFTED} another population. Where customers are all older than"
-        " anything learnt from, features that count from the first order shift."
+        f" probability. Below {STABLE} stable, above {SHIFTED} another population. Not compared is tenure, the days"
+        " since the first order: everybody is a day older each day, so that it always shifts; what that does to the"
+        " predictions is seen in score."
     )
     shown = parts.table(found, name="drift-table", caption="Drift of each feature", marks=_DRIFT_MARKS)
     return parts.section("Drift", shown, download=context.download("drift"), note=note)

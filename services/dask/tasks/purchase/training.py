@@ -24,6 +24,8 @@ from tasks.purchase.drift import Reference
 from tasks.purchase.scores import Floats
 
 _PREDICTIONS = "features.purchase_predictions"
+# Days since the first order: a customer is a day older each day, so that it shifts whatever they do.
+_BY_NATURE = ("tenure",)
 # What a file of a model may hold beside numbers and texts: nothing else is made when it is read.
 _TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
 
@@ -75,21 +77,33 @@ def card(judged: evaluate.Evaluation, *, names: Sequence[str], rows: int, until:
 
 
 def predict(
-    compute: Compute, *, lake_url: str, files: Sequence[str], until: date, model: bytes, version: str
-) -> pa.Table:
-    """The probability of each customer with an order to order in the four weeks after `until`, typed by the contract.
+    compute: Compute,
+    *,
+    lake_url: str,
+    files: Sequence[str],
+    until: date,
+    model: bytes,
+    version: str,
+    reference: Mapping[str, Any],
+) -> dict[str, Any]:
+    """`table`: the probability of each customer with an order to order in the four weeks after `until`, typed by the
+    contract. `drift`: the population stability index of the score and of each feature that is compared, by name.
 
-    Raises ComputeError for a file that is no model of ours or holds more than a model.
+    Both are of one panel. `reference` is of the model's card; without one there is no drift. Raises ComputeError for a
+    file that is no model of ours or holds more than a model, and where nobody has ordered.
     """
     week = Week.of(until + timedelta(days=1))
     rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[week])
-    probability = _read(model, rows, version=version)
-    values = zip(rows["customer_id"].to_list(), np.round(probability, 6).tolist(), strict=True)
-    found: list[Mapping[str, Any]] = [
+    if not rows.height:
+        raise ComputeError("there is nobody to predict", hint="Collect more of the shop's history")
+    chances = _read(model, rows, version=version)
+    values = zip(rows["customer_id"].to_list(), np.round(chances, 6).tolist(), strict=True)
+    found = [
         {"customer_id": who, "as_of": week.start, "probability": Decimal(f"{one:.6f}"), "model_version": version}
         for who, one in sorted(values)
     ]
-    return pa.Table.from_pylist([dict(one) for one in found], schema=schema(dataset(_PREDICTIONS)))
+    table = pa.Table.from_pylist(found, schema=schema(dataset(_PREDICTIONS)))
+    return {"table": table, "drift": drift(rows, chances, reference)}
 
 
 def reference(rows: pl.DataFrame, chances: Floats) -> dict[str, Any]:
@@ -97,20 +111,14 @@ def reference(rows: pl.DataFrame, chances: Floats) -> dict[str, Any]:
     return {name: Reference.of(values).plain() for name, values in sorted(_samples(rows, chances).items())}
 
 
-def drift(
-    compute: Compute, *, lake_url: str, files: Sequence[str], until: date, model: bytes, reference: Mapping[str, Any]
-) -> dict[str, float]:
-    """The population stability index of each feature and of the `score` of the customers after `until`, by name.
-
-    `reference` is of the model's card. Raises ComputeError as `predict` does, and where there is no customer.
-    """
-    rows = panel.build(compute, lake_url=lake_url, files=files, weeks=[Week.of(until + timedelta(days=1))])
-    now = _samples(rows, _read(model, rows, version="current"))
+def drift(rows: pl.DataFrame, chances: Floats, reference: Mapping[str, Any]) -> dict[str, float]:
+    """The population stability index of each feature that is compared and of the `score`, by name."""
+    now = _samples(rows, chances)
     return {name: Reference.read(kept).stability(now[name]) for name, kept in sorted(reference.items()) if name in now}
 
 
 def _samples(rows: pl.DataFrame, chances: Floats) -> dict[str, Floats]:
-    names = evaluate.names_of(rows)
+    names = [name for name in evaluate.names_of(rows) if name not in _BY_NATURE]
     return {**dict(zip(names, evaluate.matrix(rows, names).T, strict=True)), "score": chances}
 
 
