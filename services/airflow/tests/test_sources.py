@@ -24,7 +24,7 @@ from infra.testing.fixtures import url_of
 from leandata.contract import written
 from leandata.database import Connection, connect
 from leandata.datasets import CATALOG, dataset
-from leandata.errors import DatabaseError, SettingsError
+from leandata.errors import DatabaseError, MailError, SettingsError
 from leandata.lake import Lake
 from leandata.settings import Settings
 from leandata.warehouse import Warehouse
@@ -85,10 +85,14 @@ class Ads:
 
     def collect(self, source: Source, *, now: datetime = NOW, **asked: Any) -> list[Collected]:
         self.runs.append("")
-        return [
+        wanted = collecting.plan(self.settings, source, **asked)
+        done = [
             collecting.collect(self.settings, source, work, run=f"r{len(self.runs)}.p{number}", now=now)
-            for number, work in enumerate(collecting.plan(self.settings, source, **asked))
+            for number, work in enumerate(wanted)
         ]
+        for work, one in zip(wanted, done, strict=True):
+            collecting.announce(self.settings, source, {work.part: one.fresh})
+        return done
 
     def rows(self, source: Source) -> dict[Any, list[tuple[str, str, str]]]:
         """What is published, by slice: campaign, day, spend."""
@@ -248,6 +252,24 @@ def test_a_new_column_is_loaded_and_told_once_and_a_lost_one_leaves_what_was_pub
     assert ads.set_apart() == [("ads.spend", "the column spend is gone")] * 3
 
 
+def test_a_mail_of_new_columns_that_was_not_taken_is_sent_by_the_next_try(
+    drop: tuple[Ads, Callable[..., None]],
+) -> None:
+    ads, write = drop
+    source = ads.source("files", CSV, partition="_dt")
+    write("a.csv", "campaign,day,spend,channel,note\na,2026-11-20,1,mail,x\n")
+    (work,) = collecting.plan(ads.settings, source)
+    done = collecting.collect(ads.settings, source, work, run="r1", now=NOW)
+    assert done.fresh == ("channel", "note")
+    fresh = {work.part: [*done.fresh, *done.fresh]}
+    away = Settings(values={**ads.settings.values, "MAIL": f"smtp://127.0.0.1:{parts.free_port()}?sender=p@x.example"})
+    with pytest.raises(MailError, match="was not taken"):
+        collecting.announce(away, source, fresh)
+    assert collecting.announce(ads.settings, source, fresh) == ["ads.spend: channel, note"]
+    assert ads.subjects() == ["[test] ads.spend: new column channel, note"]
+    assert collecting.announce(ads.settings, source, {work.part: ()}) == []
+
+
 def test_a_column_of_another_type_is_refused(spend: tuple[Ads, Connection]) -> None:
     ads, database = spend
     source = ads.source("sql", BY_DAY)
@@ -337,8 +359,8 @@ def test_files_are_taken_once_and_half_written_ones_when_they_are_whole(drop: tu
     ads.collect(source)
     assert ads.rows(source) == {TODAY: [("a", "2026-11-20", "1.00")]}
     write("b.csv", HEAD + "b,2026-11-21,2\n", before=90)
-    ads.collect(source)
-    ads.collect(source)
+    assert ads.collect(source)[0].changed
+    assert not ads.collect(source)[0].changed, "nothing after it has to run"
     assert ads.rows(source) == {TODAY: [("a", "2026-11-20", "1.00"), ("b", "2026-11-21", "2.00")]}
     assert ads.set_apart() == []
     contract = source.contract(source.parts[0])

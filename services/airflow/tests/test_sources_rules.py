@@ -18,7 +18,7 @@ from leandata.errors import ContractError, SettingsError
 from pipelines.collect import Chunk
 from pipelines.sources import files
 from pipelines.sources.arriving import judge, table_of
-from pipelines.sources.collecting import Work
+from pipelines.sources.collecting import Work, came
 from pipelines.sources.declaration import Files, Source, load, names
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -280,3 +280,13 @@ def test_every_declared_source_can_be_loaded_and_has_its_contracts() -> None:
 def test_work_is_the_same_after_it_was_handed_on() -> None:
     work = Work(part=1, chunk=Chunk(days=(date(2026, 11, 1), date(2026, 11, 2)), strays=True))
     assert Work.of(json.loads(json.dumps(work.plain()))) == work
+
+
+@pytest.mark.parametrize(
+    ("changed", "rows", "expected"),
+    [([False, False], 0, False), ([], 0, False), ([False, True], 0, True), ([False], 3, True), ([True], 9, True)],
+)
+def test_what_follows_runs_where_something_came_or_was_left_unloaded(
+    changed: list[bool], rows: int, expected: bool
+) -> None:
+    assert came([{"changed": one} for one in changed], {"ads.spend": 0, "quarantine.rows": rows}) is expected

@@ -38,12 +38,17 @@ class Arrived:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collected:
-    """What came of a task: rows published, what was refused and why, columns that are new, and lines for the log."""
+    """What came of a task: rows published, what was refused and why, columns that are new, and lines for the log.
+
+    `fresh` are the new columns that no earlier collection knew; `changed` is False where nothing was there to take.
+    """
 
     rows: int = 0
     refused: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+    changed: bool = True
 
 
 def noted(new: Iterable[str]) -> set[str]:

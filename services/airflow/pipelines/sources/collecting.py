@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -81,7 +81,8 @@ def collect(settings: Settings, source: Source, work: Work, *, run: str, now: da
     """Do a task's work: read, hold against the contract, publish; set apart what cannot be published.
 
     A changed schema refuses what was read together with it, and is told; the rest goes on. New columns are loaded into
-    `_extra`, and the owner is told of each once. Raises LeandataError where the source cannot be read.
+    `_extra`; those that the owner is to be told of (`announce`) are `fresh`. Raises LeandataError where the source
+    cannot be read.
     """
     part, lake = source.parts[work.part], Lake(settings.lake.raw)
     contract = source.contract(part)
@@ -96,10 +97,23 @@ def collect(settings: Settings, source: Source, work: Work, *, run: str, now: da
         done = _publish(into, part, work.chunk, table)
     else:
         done = _paged(into, source.address(settings), part, work.chunk.days)
-    fresh = [name for name in done.new if not noted([name]) & known]
-    if fresh:
-        send(settings.mail, _mail_of_columns(settings, source, part, fresh))
-    return done
+    return replace(done, fresh=tuple(name for name in done.new if not noted([name]) & known))
+
+
+def came(done: Iterable[Mapping[str, Any]], loaded: Mapping[str, int]) -> bool:
+    """Whether anything has come that what follows has to see: collected now, or left unloaded by an earlier failure."""
+    return any(one["changed"] for one in done) or any(loaded.values())
+
+
+def announce(settings: Settings, source: Source, fresh: Mapping[int, Collection[str]]) -> list[str]:
+    """Mail the owner the columns that are new, by the part's number; what was told, a line for each part.
+
+    It is a task of its own: when the mail is not taken it is tried again, and the collection is not. Raises MailError.
+    """
+    found = [(source.parts[number], sorted(set(names))) for number, names in sorted(fresh.items()) if names]
+    for part, names in found:
+        send(settings.mail, _mail_of_columns(settings, source, part, names))
+    return [f"{part.dataset}: {', '.join(names)}" for part, names in found]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -117,7 +117,8 @@ def collect(
         table = pa.concat_tables([_nothing(contract), *(found.rows or [])], promote_options="default")
         names = [file.plain() for file in found.files]
         total += lake.publish(contract, {one: table}, run=run, taken=names, notes=columns)[0].rows
-    return Collected(rows=total, refused=tuple(refused), new=tuple(sorted(new)), notes=tuple(notes))
+    changed = bool(touched)
+    return Collected(rows=total, refused=tuple(refused), new=tuple(sorted(new)), notes=tuple(notes), changed=changed)
 
 
 def _rows(
