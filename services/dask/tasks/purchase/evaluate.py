@@ -40,7 +40,7 @@ class Learnt:
 
     def chances(self, rows: pl.DataFrame) -> Floats:
         """The probability of each row of a panel."""
-        found = self.trees.predict_proba(_beside(rows, self.names, self.baseline))[:, 1]
+        found = self.trees.predict_proba(beside(rows, self.names, self.baseline))[:, 1]
         return np.asarray(found, dtype=np.float64)
 
 
@@ -81,11 +81,17 @@ def known(compute: Compute, *, lake_url: str, files: Sequence[str], until: date)
 
 def assess(rows: pl.DataFrame, *, until: date) -> Evaluation:
     """Learn and judge on the panel of `known`. Raises ComputeError as `evaluate` does."""
+    before, after = split(rows, until=until)
+    return judge(after, predictions(before, after))
+
+
+def split(rows: pl.DataFrame, *, until: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows to learn from and those to judge, of the panel of `known`. Raises ComputeError as `evaluate` does."""
     _, judged = weeks(until)
     before, after = rows.filter(pl.col("week") < judged[0].start), rows.filter(pl.col("week") >= judged[0].start)
     for part, what in ((before, "learnt from"), (after, "judged")):
         _refuse(part, what)
-    return judge(after, predictions(before, after))
+    return before, after
 
 
 def predictions(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, Floats]:
@@ -103,7 +109,7 @@ def learn(rows: pl.DataFrame) -> Learnt:
     # the newest week knows each customer's whole history: an older one would count the same purchases again
     baseline = bgnbd.fit(history(rows.filter(pl.col("week") == rows["week"].max())))
     names = tuple(name for name in names_of(rows) if name not in _AGES)
-    return Learnt(trees=trees().fit(_beside(rows, names, baseline), labels(rows)), names=names, baseline=baseline)
+    return Learnt(trees=trees().fit(beside(rows, names, baseline), labels(rows)), names=names, baseline=baseline)
 
 
 def trees() -> Any:
@@ -169,7 +175,7 @@ def matrix(rows: pl.DataFrame, names: Sequence[str]) -> Floats:
     return rows.select(pl.col(names).cast(pl.Float64)).to_numpy()
 
 
-def _beside(rows: pl.DataFrame, names: Sequence[str], baseline: bgnbd.BGNBD) -> Floats:
+def beside(rows: pl.DataFrame, names: Sequence[str], baseline: bgnbd.BGNBD) -> Floats:
     """These features, and BG/NBD's log odds of an order within four weeks as the last one."""
     chance = np.clip(baseline.buys(history(rows), weeks=4), 1e-6, 1 - 1e-6)
     return np.column_stack([matrix(rows, names), np.log(chance / (1 - chance))])
