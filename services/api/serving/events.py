@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from pydantic_core import ErrorDetails, from_json, to_json
 
 from serving.inbox import Inbox, Kept
 from serving.problems import Problem, ProblemError, places, sentence
+from serving.recognising import recognised
 from serving.schemas import BATCH, MODELS, ONE, Event
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -102,14 +104,30 @@ async def post_events(
     inbox: Inbox = request.app.state.inbox
     if single:
         return await _one(inbox, body, key=idempotency_key)
+    if ids := recognised(body, most=MOST_EVENTS):
+        with suppress(psycopg.DataError):
+            outcomes = await inbox.keep(body.strip(_SPACE), count=len(ids))
+            return _answer(ids, range(len(ids)), [], outcomes)
     events, refused, places_of = _parsed(body)
     whole = body.strip(_SPACE) if not refused else b""
     outcomes = await _kept(inbox, events, body=whole) if events else []
-    for event, index, outcome in zip(events, places_of, outcomes, strict=True):
+    return _answer([event.event_id for event in events], places_of, refused, outcomes)
+
+
+def _answer(
+    ids: Sequence[UUID], places_of: Sequence[int], refused: list[Refused], outcomes: Sequence[Kept]
+) -> Response:
+    """The answer to a batch: the ids that were right with their places and what became of each, and what was refused.
+
+    Raises ProblemError when nothing is kept.
+    """
+    if not refused and outcomes.count(Kept.NEW) == len(ids):
+        return Response(to_json({"accepted": ids}), status_code=202, media_type="application/json")
+    for id_, index, outcome in zip(ids, places_of, outcomes, strict=True):
         if outcome is Kept.OTHER:
-            refused.append(Refused(index=index, event_id=str(event.event_id), reason=_CONFLICT))
+            refused.append(Refused(index=index, event_id=str(id_), reason=_CONFLICT))
     refused.sort(key=lambda one: one.index)
-    kept = [(event.event_id, outcome) for event, outcome in zip(events, outcomes, strict=True)]
+    kept = list(zip(ids, outcomes, strict=True))
     accepted = [id_ for id_, outcome in kept if outcome is not Kept.OTHER]
     if not accepted:
         more = [one.model_dump() for one in refused]
