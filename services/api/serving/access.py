@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import math
 import time
@@ -18,12 +17,15 @@ from starlette.exceptions import HTTPException
 from serving.inbox import Pool
 from serving.keys import SCOPES, SELECT_SQL, Key, digest, id_of, to_key
 from serving.questions import demand_known
+from serving.renewing import Renewal
 
 KNOWN_SECONDS = 5.0
 """How long a revoked key may still be taken for valid."""
 _AGAIN_SECONDS = 1.0
 _KEPT_SECONDS = 3600.0
 _BURST_SECONDS = 2.0
+_PATIENCE_SECONDS = 1.0
+_FIRST_PATIENCE_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ class Keyring:
         self._read_at = -math.inf
         self._tried_at = -math.inf
         self._buckets: dict[str, Bucket] = {}
-        self._lock = asyncio.Lock()
+        self._renewal = Renewal(self._read)
 
     async def find(self, text: str) -> Key | None:
         """The valid key of that text; None for any other. The key in the file needs no database."""
@@ -77,7 +79,7 @@ class Keyring:
             return None
         limit = KNOWN_SECONDS if id_ in self._known else _AGAIN_SECONDS
         if self._clock() - self._read_at > limit:
-            await self._read()
+            await self._renewal.wait(_PATIENCE_SECONDS if id_ in self._known else _FIRST_PATIENCE_SECONDS)
         if self._clock() - self._read_at > _KEPT_SECONDS:
             return None
         key = self._known.get(id_)
@@ -93,21 +95,20 @@ class Keyring:
         return bucket.take(self._clock())
 
     async def _read(self) -> None:
-        async with self._lock:
-            now = self._clock()
-            if now - self._tried_at < _AGAIN_SECONDS:
-                return
-            self._tried_at = now
-            try:
-                async with self._pool.connection() as connection:
-                    rows = await (await connection.execute(SELECT_SQL)).fetchall()
-            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-                rows = []
-            except (psycopg.Error, PoolTimeout):
-                return
-            self._known = {key.id: key for key in map(to_key, rows)}
-            self._buckets = {id_: found for id_, found in self._buckets.items() if id_ in self._known}
-            self._read_at = self._tried_at = self._clock()
+        now = self._clock()
+        if now - self._tried_at < _AGAIN_SECONDS:
+            return
+        self._tried_at = now
+        try:
+            async with self._pool.connection() as connection:
+                rows = await (await connection.execute(SELECT_SQL)).fetchall()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            rows = []
+        except (psycopg.Error, PoolTimeout):
+            return
+        self._known = {key.id: key for key in map(to_key, rows)}
+        self._buckets = {id_: found for id_, found in self._buckets.items() if id_ in self._known}
+        self._read_at = self._tried_at = self._clock()
 
 
 def needs(scope: str) -> Callable[[Request], Awaitable[None]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
 import time
@@ -21,11 +20,13 @@ from pydantic import BaseModel, WithJsonSchema
 
 from leandata.serving import Freshness, freshness_sql, to_freshness
 from serving.inbox import NOTHING_YET, Pool
+from serving.renewing import Renewal
 
 CHECKED_SECONDS = 1.0
 """For how long what is published is taken for known."""
 _AGAIN_SECONDS = 2.0
 _PATIENCE_SECONDS = 1.0
+_FIRST_PATIENCE_SECONDS = 30.0
 _MOST_ANSWERS = 512
 _MOST_BYTES = 32 * 2**20
 _DOWN = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
@@ -70,7 +71,8 @@ class Answers:
         self._clock = clock
         self._published: Published | None = None
         self._failed_at = -math.inf
-        self._lock = asyncio.Lock()
+        self._down: Exception | None = None
+        self._renewal = Renewal(self._renew)
         self._remembered: OrderedDict[tuple[Any, ...], _Remembered] = OrderedDict()
         self._bytes = 0
 
@@ -81,19 +83,22 @@ class Answers:
         """
         known = self._published
         if known is None:
-            async with self._lock:
-                return self._published or await self._asked()
+            await self._renewal.wait(_FIRST_PATIENCE_SECONDS)
+            if self._published is None:
+                raise self._down or PoolTimeout("the database does not answer")
+            return self._published
         now = self._clock()
         settled = now - known.checked <= CHECKED_SECONDS or now - self._failed_at < _AGAIN_SECONDS
-        if settled or self._lock.locked():
+        if settled or self._renewal.running:
             return known
-        async with self._lock:
-            try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    return await self._asked()
-            except (*_DOWN, TimeoutError):
-                self._failed_at = self._clock()
-                return known
+        await self._renewal.wait(_PATIENCE_SECONDS)
+        return self._published or known
+
+    async def _renew(self) -> None:
+        try:
+            await self._asked()
+        except (psycopg.Error, PoolTimeout) as error:
+            self._failed_at, self._down = self._clock(), error
 
     async def _asked(self) -> Published:
         now = self._clock()

@@ -117,7 +117,7 @@ def write(address: DatabaseAddress, dataset: Dataset, kind: Format, file: Binary
 
     Raises DatabaseError, psycopg.Error.
     """
-    with connect(address) as connection, connection.cursor() as cursor:
+    with connect(address, prompt=True) as connection, connection.cursor() as cursor:
         if kind.name == "csv":
             with cursor.copy(query(dataset, header=True, exact=True)) as copy:
                 file.writelines(copy)

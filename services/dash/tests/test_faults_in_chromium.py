@@ -4,16 +4,18 @@ shows figures again when it is over."""
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from playwright.sync_api import expect
 
 from dashboards.page import discover
-from infra.testing import browser, parts, published
+from infra.testing import browser, parts, published, silence
 from infra.testing.fixtures import TODAY
 from leandata.database import connect
 from leandata.settings import DatabaseAddress
@@ -115,6 +117,26 @@ def test_a_database_that_is_down_is_said_on_every_page_and_every_page_recovers(w
         shows(page, f"{world.full.url}{path}", mark)
     assert workers(world.full.url) == before, "the same process"
     page.context.close()
+
+
+def test_a_database_that_is_silent_is_said_on_every_page_and_every_page_recovers(world: World, tmp_path: Path) -> None:
+    address = world.full_database
+    with (
+        silence.before(address.host, address.port) as between,
+        published.dashboards(tmp_path, replace(address, host="127.0.0.1", port=between.port), today=TODAY) as found,
+    ):
+        page, before = opened(world, found), workers(found.url)
+        shows(page, f"{found.url}/sales", FIGURES["/sales"])
+        between.fall()
+        for path in FIGURES:
+            page.goto(f"{found.url}{path}")
+            expect(page.get_by_role("alert").filter(has_text="No figures now")).to_be_visible(timeout=60_000)
+        assert httpx.get(f"{found.url}/healthz").status_code == 200
+        between.end()
+        for path, mark in FIGURES.items():
+            shows(page, f"{found.url}{path}", mark)
+        assert workers(found.url) == before, "the same process"
+        page.context.close()
 
 
 def test_a_table_that_cannot_be_read_is_an_error_of_its_page_only_and_passes(world: World) -> None:
