@@ -21,6 +21,7 @@ from infra.parts.kubernetes import Kubernetes
 from infra.parts.snowflake import Snowflake
 from infra.units import Duration, Size
 from leandata.errors import SettingsError
+from leandata.proxies import networks
 
 ROOT = Path(__file__).resolve().parents[1]
 _RESERVED_PORTS = 1024
@@ -33,6 +34,14 @@ Model = TypeVar("Model", bound=BaseModel)
 def _day(text: str) -> str:
     if text != "today":
         date.fromisoformat(text)
+    return text
+
+
+def _proxy(text: str) -> str:
+    try:
+        networks(text)
+    except SettingsError as error:
+        raise ValueError(error.what) from None
     return text
 
 
@@ -114,6 +123,7 @@ class EnvironmentFile(Part):
     sources: dict[str, str] = Field(default_factory=dict[str, str])
     mail: MailSettings
     backup: Backup = Backup()
+    trusted_proxies: list[Annotated[str, AfterValidator(_proxy)]] = Field(default_factory=list[str])
     aws: Aws | None = None
     kubernetes: Kubernetes | None = None
     snowflake: Snowflake | None = None

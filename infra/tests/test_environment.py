@@ -128,3 +128,22 @@ def test_a_process_without_a_port_says_where_to_add_it(checkout: Path) -> None:
 def test_no_two_processes_share_a_port() -> None:
     offsets = Environment.load("local", environ={}).file.ports.offsets
     assert len(set(offsets.values())) == len(offsets)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "said"),
+    [
+        ('["*"]', "trusted_proxies.0: '*' is no address and no network"),
+        ('["10.0.0.1", "0.0.0.0/0"]', "trusted_proxies.1: '0.0.0.0/0' is everybody"),
+        ('"10.0.0.1"', "trusted_proxies: Input should be a valid list"),
+    ],
+)
+def test_trusted_proxies_are_addresses_and_never_everybody(checkout: Path, proxies: str, said: str) -> None:
+    edit(checkout, "[substrates]", f"trusted_proxies = {proxies}\n\n[substrates]")
+    assert said in problem(checkout)
+
+
+def test_no_proxy_is_trusted_unless_it_is_named(checkout: Path) -> None:
+    assert Environment.load("local", environ={}, root=checkout).file.trusted_proxies == []
+    edit(checkout, "[substrates]", 'trusted_proxies = ["10.0.4.0/24"]\n\n[substrates]')
+    assert Environment.load("local", environ={}, root=checkout).file.trusted_proxies == ["10.0.4.0/24"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pulumi
+
 from infra.components.manifest import ServiceManifest
 from infra.components.secret import Secret
 from infra.components.service import Program, Service
@@ -19,6 +21,9 @@ def program() -> None:
     editor_password = Secret("dash-editor-password", stack=stack)
     session_key = Secret("dash-session-key", stack=stack, kind="hex")
     listen = stack.listen("dash")
+    parts: dict[str, pulumi.Input[str]] = {"SERVING": database.serving_reader}
+    if stack.environment.file.trusted_proxies:
+        parts["TRUSTED_PROXIES"] = ",".join(stack.environment.file.trusted_proxies)
     Service(
         "dash",
         stack=stack,
@@ -26,7 +31,7 @@ def program() -> None:
             Program(
                 manifest=ServiceManifest.load("dash").one("dash"),
                 command=[stack.python, "-m", "dashboards", "--host", listen.bind, "--port", str(listen.port)],
-                settings=service_settings(stack, "dash", {"SERVING": database.serving_reader}),
+                settings=service_settings(stack, "dash", parts),
                 secret_files={
                     "LEANDATA_DASH_EDITOR_PASSWORD_FILE": editor_password.path,
                     "LEANDATA_DASH_PASSWORD_FILE": password.path,

@@ -15,6 +15,7 @@ from typing import Self
 
 from leandata.clock import moment
 from leandata.errors import SettingsError
+from leandata.proxies import Network, networks
 
 PREFIX = "LEANDATA_"
 _KNOWN = frozenset(
@@ -22,7 +23,8 @@ _KNOWN = frozenset(
         "AIRFLOW_URL", "API_KEY_FILE", "API_URL", "COMMIT", "DASH_EDITOR_PASSWORD_FILE",
         "DASH_PASSWORD_FILE", "DASH_SESSION_KEY_FILE", "DASH_URL",
         "DASK", "ENVIRONMENT", "EVENTS", "LAKE_CURATED", "LAKE_MODELS", "LAKE_RAW", "LOG", "MAIL", "MAIL_URL",
-        "OWNER_MAIL", "REPORT_RECIPIENTS", "SERVICE", "SERVING", "SHOP", "SOURCES", "SOURCE_NOTE", "TODAY", "WAREHOUSE",
+        "OWNER_MAIL", "REPORT_RECIPIENTS", "SERVICE", "SERVING", "SHOP", "SOURCES", "SOURCE_NOTE", "TODAY",
+        "TRUSTED_PROXIES", "WAREHOUSE",
     }
 )  # fmt: skip
 _OF_THE_DEPLOYER = frozenset({"BACKUP_KEY", "CACHE", "ENV", "MARKER", "PG_BIN", "PORT_BASE", "STATE"})
@@ -276,6 +278,10 @@ class Settings:
     @property
     def owner_mail(self) -> str:
         return self.text("OWNER_MAIL")
+
+    @property
+    def trusted_proxies(self) -> tuple[Network, ...]:
+        return networks(self.values.get("TRUSTED_PROXIES", ""))
 
     @property
     def source_note(self) -> str:

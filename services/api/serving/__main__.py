@@ -34,6 +34,7 @@ def main() -> int:
         uvicorn.Config(
             application, host=options.host, port=options.port, log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
+            proxy_headers=False,  # keys count here, addresses do not
         )
     ).run()  # fmt: skip
     return 0

@@ -52,7 +52,13 @@ def main() -> int:
     try:
         settings = Settings.load(os.environ)
         configure("dash", log_format=settings.log_format)
-        _ = settings.serving, accounts(settings), settings.secret("DASH_SESSION_KEY_FILE"), discover()
+        _ = (
+            settings.serving,
+            settings.trusted_proxies,
+            accounts(settings),
+            settings.secret("DASH_SESSION_KEY_FILE"),
+            discover(),
+        )
     except LeandataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

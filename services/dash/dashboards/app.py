@@ -18,6 +18,7 @@ from dashboards.auth import Account, accounts, protect, role, user
 from dashboards.page import Context, Page, Reading, State, discover
 from leandata.database import pool
 from leandata.errors import LeandataError
+from leandata.proxies import Network
 from leandata.settings import Settings
 
 _POOL = 4
@@ -40,15 +41,17 @@ def create(settings: Settings) -> dash.Dash:
         session_key=settings.secret("DASH_SESSION_KEY_FILE"),
         today=settings.today,
         pages=discover(),
+        trusted=settings.trusted_proxies,
     )
 
 
 def build(
-    read: Reading, *, people: Mapping[str, Account], session_key: str, today: Callable[[], date], pages: Sequence[Page]
-) -> dash.Dash:
-    """The application with these pages over anything that calls readers."""
+    read: Reading, *, people: Mapping[str, Account], session_key: str, today: Callable[[], date],
+    pages: Sequence[Page], trusted: Sequence[Network] = (),
+) -> dash.Dash:  # fmt: skip
+    """The application with these pages over anything that calls readers, behind the `trusted` proxies."""
     server = Flask("dashboards")
-    protect(server, people=people, session_key=session_key)
+    protect(server, people=people, session_key=session_key, trusted=trusted)
     shipping.compress(server)
     app = dash.Dash(
         "dashboards", server=server, title="leandata", serve_locally=True, update_title=None,  # pyright: ignore

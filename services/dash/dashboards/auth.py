@@ -6,7 +6,7 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
@@ -17,6 +17,7 @@ from flask.sessions import SecureCookieSessionInterface
 
 from dashboards.frame import THEME
 from dashboards.page import Role
+from leandata.proxies import Network, visitor
 from leandata.settings import Settings
 
 USER, EDITOR = "analyst", "editor"
@@ -132,9 +133,13 @@ def role() -> Role:
 
 
 def protect(
-    server: Flask, *, people: Mapping[str, Account], session_key: str, now: Callable[[], float] = time.time
-) -> None:
-    """Let nobody in without a session, but to the login, its style and the health check."""
+    server: Flask, *, people: Mapping[str, Account], session_key: str, trusted: Sequence[Network] = (),
+    now: Callable[[], float] = time.time,
+) -> None:  # fmt: skip
+    """Let nobody in without a session, but to the login, its style and the health check.
+
+    Behind proxies, `trusted` are those whose X-Forwarded-For says which address a browser has.
+    """
     server.secret_key = session_key
     server.session_interface = _Cookies()
     server.config.update(
@@ -175,7 +180,8 @@ def protect(
 
     @server.post("/login")
     def login() -> Any:  # pyright: ignore[reportUnusedFunction]
-        return _attempt(door, server, people=people, until=now() + SESSION.total_seconds())
+        peer = visitor(request.remote_addr or "", request.headers.getlist("X-Forwarded-For"), trusted=trusted)
+        return _attempt(door, server, people=people, peer=peer, until=now() + SESSION.total_seconds())
 
     @server.post("/logout")
     def logout() -> Any:  # pyright: ignore[reportUnusedFunction]
@@ -183,14 +189,14 @@ def protect(
         return redirect("/login")
 
 
-def _attempt(door: Door, server: Flask, *, people: Mapping[str, Account], until: float) -> Any:
-    """Let the user in, or say why not."""
+def _attempt(door: Door, server: Flask, *, people: Mapping[str, Account], peer: str, until: float) -> Any:
+    """Let the user at the address `peer` in, or say why not."""
     moment, then = time.monotonic(), request.form.get("next", "")
     name, given = request.form.get("user", ""), request.form.get("password", "")
     known = people.get(name)
     mark = request.cookies.get(_BROWSER, "")
     before = known is not None and _is_mark(mark, name, known, server)
-    address = mark if before else request.remote_addr or ""
+    address = mark if before else peer
     if (wait := door.wait(address, moment, known=before)) > 0:
         return _form(f"Too many wrong passwords: try again in {wait:.0f} seconds.", then=then), 429
     if not _from_our_form():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dashboards.app import create
 from dashboards.auth import SESSION, USER, Account, Door, Patience, local, protect
 from leandata.errors import SettingsError
+from leandata.proxies import networks
 from leandata.settings import Settings
 from services.dash.tests.worlds import PEOPLE, client, log_in, stranger, token
 
@@ -165,6 +166,41 @@ def test_wrong_passwords_of_a_known_browser_are_not_everybody_s() -> None:
         door.failed("a browser", 100.0, known=True)
     assert door.wait("a browser", 100.0, known=True) == 30
     assert door.wait("10.0.0.1", 100.0) == 0
+
+
+def behind(proxies: str, peer: str = "10.0.0.1") -> Any:
+    server = Flask("doors")
+    protect(server, people=PEOPLE, session_key="k", trusted=networks(proxies))
+    found = server.test_client()
+    found.environ_base["REMOTE_ADDR"] = peer
+    return found
+
+
+def tries(browser: Any, said: str, password: str = "wrong") -> int:
+    form = {"user": USER, "password": password, "token": token(browser)}
+    return browser.post("/login", data=form, headers={"X-Forwarded-For": said}).status_code
+
+
+def test_behind_a_trusted_proxy_every_browser_has_its_own_patience() -> None:
+    browser = behind("10.0.0.0/24")
+    assert [tries(browser, "203.0.113.7") for _ in range(6)][-1] == 429
+    other = browser.application.test_client()
+    other.environ_base["REMOTE_ADDR"] = "10.0.0.2"
+    assert tries(other, "203.0.113.7", "right") == 429
+    assert tries(other, "203.0.113.8", "right") == 302
+
+
+def test_behind_a_trusted_proxy_a_forged_header_is_no_way_around_patience() -> None:
+    browser = behind("10.0.0.1")
+    found = [tries(browser, f"198.51.100.{number}, 203.0.113.7") for number in range(6)]
+    assert found == [401] * 5 + [429]
+
+
+@pytest.mark.parametrize("proxies", ["", "10.9.9.9"])
+def test_a_header_of_who_is_no_trusted_proxy_is_not_believed(proxies: str) -> None:
+    browser = behind(proxies)
+    assert [tries(browser, f"198.51.100.{number}") for number in range(6)] == [401] * 5 + [429]
+    assert tries(browser, "127.0.0.1", "right") == 429
 
 
 def test_only_so_many_addresses_are_remembered() -> None:
