@@ -20,6 +20,12 @@ from leandata.database import connect
 from leandata.settings import DatabaseAddress
 
 KEY = "the-key"
+PAYLOADS: dict[str, dict[str, Any]] = {
+    "add_to_cart": {"product_id": "1"}, "newsletter_click": {"campaign": "c"}, "newsletter_open": {"campaign": "c"},
+    "order_placed": {"order_id": "1", "amount_usd": "1.00"}, "page_view": {}, "product_view": {"product_id": "1"},
+    "sign_up": {},
+}  # fmt: skip
+"""The smallest right payload of each type of event."""
 
 
 @dataclass(slots=True)

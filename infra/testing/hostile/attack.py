@@ -11,20 +11,14 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from infra.testing import published
-from infra.testing.api import KEY, Api, event
+from infra.testing.api import KEY, PAYLOADS, Api, event
 from infra.testing.fixtures import TODAY
 
 _HOOKS = Path(__file__).with_name("hooks.py")
 _OF_EACH_TYPE = 25
 _ANSWERS = re.compile(r'^leandata_api_requests_total\{route="[^"]*",status="(\d+)"\} (\d+)', re.MULTILINE)
-_PAYLOADS: dict[str, dict[str, Any]] = {
-    "add_to_cart": {"product_id": "1"}, "newsletter_click": {"campaign": "c"}, "newsletter_open": {"campaign": "c"},
-    "order_placed": {"order_id": "1", "amount_usd": "1.00"}, "page_view": {}, "product_view": {"product_id": "1"},
-    "sign_up": {},
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +52,7 @@ def fill(api: Api) -> None:
     published.put_all(api.serving, today=TODAY)
     batch = [
         event(event_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {number}")), type=name, payload=payload)
-        for name, payload in _PAYLOADS.items()
+        for name, payload in PAYLOADS.items()
         for number in range(_OF_EACH_TYPE)
     ]
     api.client.post("/v1/events", json=batch).raise_for_status()

@@ -17,15 +17,13 @@ from starlette.exceptions import HTTPException
 from serving.inbox import Pool
 from serving.keys import SCOPES, SELECT_SQL, Key, digest, id_of, to_key
 from serving.questions import demand_known
-from serving.renewing import Renewal
+from serving.renewing import FIRST_PATIENCE_SECONDS, PATIENCE_SECONDS, Renewal
 
 KNOWN_SECONDS = 5.0
 """How long a revoked key may still be taken for valid."""
 _AGAIN_SECONDS = 1.0
 _KEPT_SECONDS = 3600.0
 _BURST_SECONDS = 2.0
-_PATIENCE_SECONDS = 1.0
-_FIRST_PATIENCE_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -79,7 +77,7 @@ class Keyring:
             return None
         limit = KNOWN_SECONDS if id_ in self._known else _AGAIN_SECONDS
         if self._clock() - self._read_at > limit:
-            await self._renewal.wait(_PATIENCE_SECONDS if id_ in self._known else _FIRST_PATIENCE_SECONDS)
+            await self._renewal.wait(PATIENCE_SECONDS if id_ in self._known else FIRST_PATIENCE_SECONDS)
         if self._clock() - self._read_at > _KEPT_SECONDS:
             return None
         key = self._known.get(id_)

@@ -20,13 +20,11 @@ from pydantic import BaseModel, WithJsonSchema
 
 from leandata.serving import Freshness, freshness_sql, to_freshness
 from serving.inbox import NOTHING_YET, Pool
-from serving.renewing import Renewal
+from serving.renewing import FIRST_PATIENCE_SECONDS, PATIENCE_SECONDS, Renewal
 
 CHECKED_SECONDS = 1.0
 """For how long what is published is taken for known."""
 _AGAIN_SECONDS = 2.0
-_PATIENCE_SECONDS = 1.0
-_FIRST_PATIENCE_SECONDS = 30.0
 _MOST_ANSWERS = 512
 _MOST_BYTES = 32 * 2**20
 _DOWN = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
@@ -83,7 +81,7 @@ class Answers:
         """
         known = self._published
         if known is None:
-            await self._renewal.wait(_FIRST_PATIENCE_SECONDS)
+            await self._renewal.wait(FIRST_PATIENCE_SECONDS)
             if self._published is None:
                 raise self._down or PoolTimeout("the database does not answer")
             return self._published
@@ -91,7 +89,7 @@ class Answers:
         settled = now - known.checked <= CHECKED_SECONDS or now - self._failed_at < _AGAIN_SECONDS
         if settled or self._renewal.running:
             return known
-        await self._renewal.wait(_PATIENCE_SECONDS)
+        await self._renewal.wait(PATIENCE_SECONDS)
         return self._published or known
 
     async def _renew(self) -> None:

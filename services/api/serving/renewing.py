@@ -6,6 +6,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+PATIENCE_SECONDS = 1.0
+"""How long a request waits for news of what is known already."""
+FIRST_PATIENCE_SECONDS = 30.0
+"""And for what is not known yet."""
+
 
 class Renewal:
     """Renews what is known, in a task of its own: once at a time, and whoever asks waits only as long as it likes.

@@ -139,6 +139,14 @@ def test_a_format_that_is_none_names_the_known_ones(api: Api) -> None:
     assert "'parquet'" in answer.json()["detail"]
 
 
+def written(api: Api, contract: Dataset, kind: str, *, version: str) -> pa.Table:
+    """The file of that version, without asking the API for it, read again."""
+    file = io.BytesIO()
+    write(api.serving, contract, FORMATS[kind], file, version=version)
+    file.seek(0)
+    return parquet.read_table(file) if kind == "parquet" else pa.ipc.open_stream(file).read_all()
+
+
 @pytest.mark.parametrize("version", ["v1", "v0"], ids=["with-a-file", "without-one"])
 @pytest.mark.parametrize("rows", [STRANGE, []], ids=["strange", "none"])
 def test_every_type_comes_out_as_it_went_in(tmp_path: Any, rows: list[dict[str, Any]], version: str) -> None:
@@ -147,10 +155,7 @@ def test_every_type_comes_out_as_it_went_in(tmp_path: Any, rows: list[dict[str, 
     with prepared(tmp_path) as found:
         put(found, EVERY, rows)
         for kind in ("parquet", "arrow"):
-            file = io.BytesIO()
-            write(found.serving, EVERY, FORMATS[kind], file, version=version)
-            file.seek(0)
-            table = parquet.read_table(file) if kind == "parquet" else pa.ipc.open_stream(file).read_all()
+            table = written(found, EVERY, kind, version=version)
             assert table.schema == schema(EVERY)
             assert table.sort_by("c0").to_pylist() == expected.to_pylist()
 
@@ -160,10 +165,7 @@ def test_an_export_is_the_file_of_its_publication_and_not_what_lies_there_by_now
     with connect(api.serving) as connection:
         connection.execute("DELETE FROM serving.daily_sales__v5")
     for kind in ("parquet", "arrow"):
-        file = io.BytesIO()
-        write(api.serving, DAILY, FORMATS[kind], file, version="v5")
-        file.seek(0)
-        table = parquet.read_table(file) if kind == "parquet" else pa.ipc.open_stream(file).read_all()
+        table = written(api, DAILY, kind, version="v5")
         assert table.to_pylist() == ROWS[:3]
     put(api, DAILY, ROWS, version="v6")
 
@@ -173,10 +175,7 @@ def test_a_database_of_a_release_that_kept_no_files_is_exported(api: Api) -> Non
     with connect(api.serving) as connection:
         connection.execute("DROP TABLE serving.files")
     for kind in ("parquet", "arrow"):
-        file = io.BytesIO()
-        write(api.serving, DAILY, FORMATS[kind], file, version="v7")
-        file.seek(0)
-        table = parquet.read_table(file) if kind == "parquet" else pa.ipc.open_stream(file).read_all()
+        table = written(api, DAILY, kind, version="v7")
         assert table.to_pylist() == ROWS
     put(api, DAILY, ROWS, version="v8")
 

@@ -17,17 +17,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from infra.testing.api import KEY, Api, running
+from infra.testing.api import KEY, PAYLOADS, Api, running
 from leandata.database import connect
 
 pytestmark = pytest.mark.integration
 REQUESTS = 6_000
 IDS = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 TYPES = ["page_view", "product_view", "add_to_cart", "order_placed", "sign_up", "newsletter_open", "newsletter_click"]
-PAYLOADS = {
-    "product_view": {"product_id": "1"}, "add_to_cart": {"product_id": "1"}, "newsletter_open": {"campaign": "c"},
-    "order_placed": {"order_id": "1", "amount_usd": "1.00"}, "newsletter_click": {"campaign": "c"},
-}  # fmt: skip
 # Each stands for a value, as it is written in JSON or in what only looks like it.
 WORDS = [
     b"null", b"true", b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"1" + b"0" * 400, b"0.1", b"-0", b"01",
@@ -61,7 +57,7 @@ def right(chance: random.Random) -> dict[str, bytes]:
         "type": type_,
         "occurred_at": f"{day}T10:00:00Z",  # in no order at all
         "customer_id": chance.randrange(1, 2**62),
-        "payload": PAYLOADS.get(type_, {}),
+        "payload": PAYLOADS[type_],
     }
     return {name: json.dumps(value).encode() for name, value in found.items()}
 
