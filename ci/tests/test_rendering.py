@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ci.graph import StackInfo
-from ci.masking import masked, stable_name
+from ci.masking import masked, portable, stable_name
 from ci.programs import Program
 from ci.render import (
     access,
@@ -200,6 +200,16 @@ def test_a_commit_in_a_manifest_within_a_manifest_is_masked(text: str) -> None:
     assert one("c73ef564be16") == one("0123456789ab")
     assert "<commit>" in str(one("c73ef564be16"))
     assert one("main") != one("c73ef564be16"), "only a commit is masked"
+
+
+@pytest.mark.parametrize("commit", ["401454158773", "12345678e123", "000000000000", "c73ef564be16"])
+def test_a_commit_that_yaml_quotes_because_it_reads_as_a_number_is_masked_as_any_other(commit: str) -> None:
+    def manifest(value: str) -> str:
+        return yaml.safe_dump({"env": [{"name": "LEANDATA_COMMIT", "value": value}, {"name": "TZ", "value": "UTC"}]})
+
+    found = masked({"pod.yaml": manifest(commit)}, root=Path("/r"), state=Path("/s"))
+    assert found == {"pod.yaml": manifest("<commit>")}
+    assert portable({"pod.yaml": manifest(commit)}, root=Path("/r")) == found
 
 
 def test_what_belongs_to_a_machine_or_a_commit_is_masked() -> None:

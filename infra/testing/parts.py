@@ -126,10 +126,12 @@ class Postgres:
         self.process = self._stack.enter_context(running(command, ready=ready, log=log, stop=signal.SIGINT))
 
     def kill(self) -> None:
-        """End the server as a power cut would."""
+        """End the server as a power cut would, sessions too: one that is left keeps the next server out."""
         assert self.process is not None
+        sessions = psutil.Process(self.process.pid).children(recursive=True)
         self.process.kill()
         self.process.wait()
+        psutil.wait_procs(sessions, timeout=30)
         (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
