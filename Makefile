@@ -89,8 +89,8 @@ smoke: ## ask the pages of services whether they are well (ENV=prod  SERVICE=das
 	$(LEANDATA) smoke --env "$(ENV)" --service "$(SERVICE)" $(if $(PATIENCE),--patience "$(PATIENCE)") $(JSON_)
 comment: ## say on a pull request what its previews found (EVENT=file  DRY=yes; needs GITHUB_TOKEN)
 	$(LEANDATA) comment --event "$(EVENT)" $(if $(DRY),--dry) $(JSON_)
-check: ## style, types, arrows, budgets
-	$(LEANDATA) check
+check: ## style, types, arrows, budgets (CHANGED=yes for what a change can affect  BASE=main)
+	$(LEANDATA) check $(if $(CHANGED),--changed --base "$(BASE)") $(JSON_)
 backup: ## copy what nothing else can make again, while it runs (ENV=local  TO=folder  KEEP=7)
 	$(LEANDATA) backup --env "$(ENV)" --to "$(TO)" --keep "$(KEEP)" $(JSON_)
 drill: ## restore the newest backup into a throwaway environment, look at it, remove it (FROM=folder)

@@ -75,7 +75,14 @@ VERBS: dict[str, Verb] = {
         help="write the catalogue of datasets from contracts, dbt and lineage",
         options=(Option(flag="--check", switch=True, help="write nothing, fail where a file is out of date"),),
     ),
-    "check": Verb(done_by="ci.verbs.check:check", help="style, types, arrows, budgets: everything but running it"),
+    "check": Verb(
+        done_by="ci.verbs.check:check",
+        help="style, types, arrows, budgets: everything but running it",
+        options=(
+            Option(flag="--changed", switch=True, help="only what the change against --base can affect"),
+            _BASE,
+        ),
+    ),
     "cost": Verb(
         done_by="ci.verbs.cost:cost",
         help="what an environment costs a month, before and after a change; exit code 3 when a budget is passed",

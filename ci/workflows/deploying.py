@@ -47,12 +47,12 @@ def _deploy(on_aws: Mapping[str, Environment]) -> Workflow:
 
 
 def _tested() -> Job:
-    """A request ran the tests that it can affect (docs/adr/0005); what is merged is deployed after all of them."""
+    """A request ran what it can affect (docs/adr/0005); what is merged is deployed after all checks and tests."""
     return Job(
         name="Test all",
         minutes=90,
         rights=(READ_CODE,),
-        steps=(checkout(history=True), verb("test", says="Test all")),
+        steps=(checkout(history=True), verb("check", says="Check all"), verb("test", says="Test all")),
     )
 
 

@@ -58,7 +58,7 @@ def _request(everywhere: Sequence[str]) -> Workflow:
             "check": job(
                 "Check",
                 30,
-                verb("check", says="Check"),
+                verb("check", says="Check what the change can affect", CHANGED="yes", BASE="$BASE"),
                 verb("workflows", says="Workflows are as described", CHECK="yes"),
                 verb("owners", says="CODEOWNERS is as owned", CHECK="yes"),
                 verb("scan", says="Scan", ENV="prod"),
