@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from leandata.errors import LeandataError
 
 ALSO_LIVE = "also differs live: not by this change"
 ALREADY_LIVE = "already live: the engine has nothing to do"
+_DEEPER = re.compile(r"[.\[]")
+_OPTIONS = "options."  # of the resource, not of the thing: an engine compares no options with the world
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +49,8 @@ def live_steps(stack: str, log: Log) -> list[LiveStep]:
 def reconcile(changes: Iterable[StackChanges], steps: Sequence[LiveStep]) -> Live:
     """Both comparisons as one: how many resources both change alike, and a row for each where they do not agree.
 
+    Where both update a resource, the properties at its top are compared, as far as the engine names them: what was
+    changed by hand does not hide behind a change of another property.
     Resources whose names end in a digest of their content are the same one under another name.
     """
     declared = [change for stack in changes for change in stack.changes if not change.type.startswith("pulumi:")]
@@ -60,21 +65,35 @@ def reconcile(changes: Iterable[StackChanges], steps: Sequence[LiveStep]) -> Liv
     for key in sorted({*ours, *theirs}):
         mine, live = ours.get(key, []), theirs.get(key, [])
         said = _relation(_op(one.op for one in mine), _op(one.op for one in live))
-        if not said:
-            agreed += 1
-            continue
+        found = {said: _names(mine, live)} if said else _by_property(mine, live)
+        agreed += not found
         first = (live or mine)[0]
-        names = {name for step in live for name in step.properties} or {
-            one.path for change in mine for one in change.properties
-        }
-        rows.append(
-            LiveRow(
-                stack=first.stack, urn=first.urn, type=first.type, name=first.name, said=said,
-                properties=tuple(sorted(names)),
-            )
-        )  # fmt: skip
+        rows += [
+            LiveRow(stack=first.stack, urn=first.urn, type=first.type, name=first.name, said=said, properties=names)
+            for said, names in found.items()
+        ]
     rows.sort(key=lambda row: (row.said, row.stack, row.urn))
     return Live(compared=True, why="", agreed=agreed, rows=tuple(rows))
+
+
+def _names(mine: Sequence[Change], live: Sequence[LiveStep]) -> tuple[str, ...]:
+    theirs = {name for step in live for name in step.properties}
+    return tuple(sorted(theirs or {one.path for change in mine for one in change.properties}))
+
+
+def _by_property(mine: Sequence[Change], live: Sequence[LiveStep]) -> dict[str, tuple[str, ...]]:
+    """Of a resource that both update: what else differs live, and what is live already; {} where they agree."""
+    theirs = {_top(name) for step in live for name in step.properties}
+    if not theirs or _op(one.op for one in mine) != "update":
+        return {}
+    ours = {_top(one.path) for change in mine for one in change.properties if not one.path.startswith(_OPTIONS)}
+    found = {ALREADY_LIVE: tuple(sorted(ours - theirs)), ALSO_LIVE: tuple(sorted(theirs - ours))}
+    return {said: names for said, names in found.items() if names}
+
+
+def _top(path: str) -> str:
+    """The property at the top that a path such as `rules[0].cidr` lies in."""
+    return _DEEPER.split(path, maxsplit=1)[0]
 
 
 def _op(ops: Iterable[str]) -> str:

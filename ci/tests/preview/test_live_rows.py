@@ -63,6 +63,31 @@ def test_the_order_of_changes_and_events_does_not_matter(found: list[tuple[str, 
     assert reconcile([stack(*changes)], steps) == first
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        (("tags.team",), ("tags",), []),
+        (("rules[0].cidr", "rules[1]"), ("rules[0].cidr",), []),
+        (("tags",), (), []),
+        (("tags",), ("tags", "versioning.enabled"), [(ALSO_LIVE, ("versioning",))]),
+        (("acl", "tags"), ("tags",), [(ALREADY_LIVE, ("acl",))]),
+        (("acl",), ("tags",), [(ALREADY_LIVE, ("acl",)), (ALSO_LIVE, ("tags",))]),
+        (("options.protect", "tags"), ("tags",), []),
+    ],
+)
+def test_what_differs_live_does_not_hide_behind_a_change_of_another_property(
+    ours: tuple[str, ...], theirs: tuple[str, ...], said: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    live = reconcile([stack(changed("raw", "update", *ours))], [step("raw", "update", *theirs)])
+    assert [(row.said, row.properties) for row in live.rows] == said
+    assert live.agreed == (not said)
+
+
+def test_properties_of_what_is_replaced_are_not_compared() -> None:
+    live = reconcile([stack(changed("raw", "replace", "acl"))], [step("raw", "replace", "acl", "id")])
+    assert (live.agreed, live.rows) == (1, ())
+
+
 def test_nothing_on_both_sides_is_compared_and_agrees_on_nothing() -> None:
     assert reconcile([], []) == Live(compared=True, why="", agreed=0, rows=())
     assert reconcile([stack(same=5)], []).rows == ()
