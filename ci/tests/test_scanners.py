@@ -13,7 +13,7 @@ from ci import cli
 from ci.scanners import reading
 from ci.scanners.inputs import files, render
 from ci.scanners.reading import Found
-from ci.scanners.run import Result, scan, without_waived
+from ci.scanners.run import Result, without_waived
 from ci.scanners.tools import GO, KUBERNETES, NAMES, PINS, TOOLS, pinned, place
 from ci.tests.graphs import deployment, graph, resource
 from ci.verbs.scan import table
@@ -258,41 +258,3 @@ def test_a_scanner_that_is_none_is_told_with_those_that_are(capsys: pytest.Captu
     said = capsys.readouterr().err
     assert "'clippy'" in said
     assert "checkov" in said
-
-
-# -- with the real scanners --------------------------------------------------------------------------------------------
-
-BAD_DOCKERFILE = "FROM debian\nRUN apt-get update && apt-get install curl\n"
-BAD = {
-    "dockerfiles": ("Dockerfile", BAD_DOCKERFILE, "DL3008"),
-    "shell": ("run.sh", "#!/bin/sh\necho $1\n", "SC2086"),
-    "yaml": ("a.yaml", "a:   1\n", "colons"),
-    "manifests": ("m/a.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {prots: []}\n", "schema 1.35"),
-    "policies": (
-        "p/a.json",
-        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObjekt", "Resource": "*"}}',
-        "UNKNOWN_ACTION",
-    ),
-    "workflows": (
-        ".github/workflows/a.yml",
-        "on: pull_request_target\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps: [{uses: actions/checkout@v4}]\n",
-        "dangerous-triggers",
-    ),
-}
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("kind", sorted(BAD))
-def test_real_scanners_find_what_is_bad(tmp_path: Path, kind: str):
-    name, text, rule = BAD[kind]
-    path = tmp_path / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    results = scan({kind: [path]}, subject="test", names=[one for one in NAMES if one != "checkov"])
-    assert rule in {found.rule for one in results for found in one.found}
-
-
-@pytest.mark.integration
-def test_the_checkout_has_nothing_that_scanners_find():
-    results = scan(files(ROOT), subject="checkout", names=NAMES)
-    assert [(one.tool, found) for one in results for found in one.found] == []

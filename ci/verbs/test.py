@@ -8,10 +8,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from ci.affected.changes import changes
+from ci.affected.changes import Changes, changes
 from ci.affected.choosing import choose
 from ci.cli import Options
 from infra.environment import ROOT
+from infra.testing.thorough import CHANGED
 from leandata.errors import LeandataError
 
 BROWSERS = ("chromium", "google-chrome", "chromium-browser")
@@ -22,10 +23,13 @@ AT_ONCE = 4
 def test(options: Options) -> int:
     """Run pytest, a file of tests in one process; its exit code."""
     places = folders(options.service)
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     if options.changed:
-        places = chosen(options.base, places)
+        found = changes(ROOT, options.base)
+        places = chosen(found, places)
         if not places or options.dry:
             return 0
+        environ[CHANGED] = "\n".join(sorted(found.changed))
     if not options.fast:
         _browser()
     workers = min(AT_ONCE, os.cpu_count() or 1)
@@ -33,12 +37,11 @@ def test(options: Options) -> int:
     spread = ["--numprocesses", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     command = [sys.executable, "-m", "pytest", *spread, *places]
     command += ["-m", "not integration and not e2e"] if options.fast else []
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode
 
 
-def chosen(base: str, places: Sequence[str]) -> list[str]:
-    """The test files, under `places` if there are any, that the change against `base` can affect; printed with why."""
-    found = changes(ROOT, base)
+def chosen(found: Changes, places: Sequence[str]) -> list[str]:
+    """The test files, under `places` if there are any, that the change can affect; printed with why."""
     choice = choose(found)
     files = {path: why for path, why in choice.files.items() if not places or path.startswith(tuple(places))}
     print(

@@ -104,6 +104,7 @@ def test_what_people_see_is_an_end_and_not_forgotten(found: Lineage, node: str) 
     assert verb.told(found, node).splitlines()[-1] == "  people see it"
 
 
+@pytest.mark.thorough("ci/*")  # the lineage is computed three times
 def test_the_verb_answers_people_and_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["lineage", "--what", "stg_orders.amount_usd", "--json"]) == 0
     (node,) = json.loads(capsys.readouterr().out)["nodes"]

@@ -34,6 +34,19 @@ from leandata.warehouse import Warehouse
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 TODAY = date(2026, 11, 24)
 WEEK = last_complete_week(TODAY)
+LOCKS = ("pyproject.toml", "uv.lock")
+DATA = (
+    "services/airflow/*",
+    "services/dask/*",
+    "shared/*",
+    "infra/data/*",
+    "infra/standins/*",
+    "infra/testing/*",
+    *LOCKS,
+)
+ROUTES = tuple(
+    f"services/api/serving/{name}.py" for name in ("answers", "catalog", "customers", "figures", "predictions")
+)
 SHOTS = Path(os.environ.get("LEANDATA_SCREENSHOTS") or ROOT / "build" / "screenshots")
 
 
@@ -161,6 +174,7 @@ def api_of(platform: Checkout) -> routes.Api:
     return routes.Api(url=f"http://127.0.0.1:{platform.environment.port('api')}", key=platform.secret("api-key"))
 
 
+@pytest.mark.thorough(*DATA)
 def test_every_number_of_the_mailed_report_is_that_of_the_csv(
     platform: Checkout, mail: EmailMessage, world: World
 ) -> None:
@@ -172,6 +186,7 @@ def test_every_number_of_the_mailed_report_is_that_of_the_csv(
     assert ledger.traced > 100
 
 
+@pytest.mark.thorough(*DATA, *ROUTES)
 def test_every_number_of_every_route_is_that_of_the_csv(platform: Checkout, world: World) -> None:
     ledger = Ledger()
     routes.everything(ledger, api_of(platform), world)
@@ -180,6 +195,7 @@ def test_every_number_of_every_route_is_that_of_the_csv(platform: Checkout, worl
     assert ledger.traced > 1_000_000
 
 
+@pytest.mark.thorough(*DATA, "services/dash/dashboards/*")
 def test_every_number_of_every_page_and_download_is_that_of_the_csv(platform: Checkout, world: World) -> None:
     chromium = browser.find()
     if chromium is None:
@@ -205,6 +221,7 @@ def test_an_event_is_kept_before_it_is_acknowledged(platform: Checkout) -> None:
         assert connection.execute(query, [event]).fetchone() == (1,)
 
 
+@pytest.mark.thorough("infra/*", "services/*/service.toml", "services/*/__main__.py", *LOCKS)
 def test_a_killed_service_comes_back_by_itself(platform: Checkout) -> None:
     for name in platform.supervisor.names():
         before = platform.supervisor.one(name)
@@ -242,6 +259,7 @@ def test_deploying_again_changes_nothing(platform: Checkout, mail: EmailMessage)
     assert {name: stack["changes"] for name, stack in answer["stacks"].items() if stack["changes"]} == {}
 
 
+@pytest.mark.thorough("ci/*", "infra/*", "shared/*", *LOCKS)
 def test_after_everything_is_lost_a_backup_brings_back_every_week_and_nothing_has_drifted(
     platform: Checkout, mail: EmailMessage
 ) -> None:
