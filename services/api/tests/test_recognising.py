@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from serving.recognising import recognised
-from serving.schemas import BATCH, MODELS
+from serving.recognising import decoder, recognised
+from serving.schemas import BATCH, MODELS, json_schemas
 
 ID = "6f1c2f0e-5c1b-4e3a-9a53-0d6f6f1f2a10"
 PAYLOADS: dict[str, dict[str, Any]] = {
@@ -65,6 +66,25 @@ def test_every_type_of_event_is_recognised() -> None:
     assert recognised(batch, most=1000) == [UUID(ID)] * len(PAYLOADS)
     bare = text(*(event(kind, payload={}) for kind in ("page_view", "sign_up")))
     assert recognised(bare, most=1000) == [UUID(ID)] * 2
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [{"type": "number"}, {"type": "string", "contentEncoding": "base64"}, {"anyOf": [{"type": "string"}]}, {"not": {}}],
+)
+def test_a_type_whose_schema_says_something_new_is_left_to_the_models_and_the_others_are_recognised(
+    unknown: dict[str, object],
+) -> None:
+    known = json_schemas()
+    first, other = sorted(known)[:2]
+    strange = {**known[first], "properties": {**known[first]["properties"], "more": unknown}}
+    found = decoder({**known, first: strange})
+    assert len(found.decode(text(event(other)))) == 1
+    with pytest.raises(msgspec.DecodeError):
+        found.decode(text(event(first)))
+    with pytest.raises(msgspec.DecodeError):
+        decoder({first: strange}).decode(text(event(first)))
+    assert found.decode(b"[]") == decoder({first: strange}).decode(b"[]") == []
 
 
 @pytest.mark.parametrize("count", [1, 2, 1000])
