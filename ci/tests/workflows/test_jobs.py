@@ -1,6 +1,6 @@
 """The commands of every job, taken from the files: all are verbs with options that exist, and they run in a clean clone.
 
-What costs little is run here. LEANDATA_ALL_JOBS=yes also runs `make check`, `make test CHANGED=yes` and the previews of
+What costs little is run here. LEANDATA_ALL_JOBS=yes also runs `make check CHANGED=yes`, `make test CHANGED=yes` and the previews of
 every environment, in a clone that installs everything for itself (half an hour on two cores).
 """
 
@@ -23,6 +23,7 @@ from ci import bootstrap
 from ci.cli import parser
 from ci.commands import VERBS
 from ci.drift.model import StackDrift
+from ci.tests.clones import commit, copied
 from ci.tests.comment.artifacts import changing, zipped
 from ci.tests.comment.fake_github import COMMIT, NAME, TOKEN, Store, event, github
 from ci.tests.comment.test_approvals_and_issues import drifted
@@ -71,31 +72,14 @@ def test_every_option_of_a_command_makes_a_difference(command: str, option: str)
 
 @pytest.fixture(name="clone", scope="module")
 def _clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A clone with two commits: what is here, and a sentence more in the README."""
-    place = tmp_path_factory.mktemp("clone") / "leandata"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        source = ROOT / name
-        if source.is_file():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, place / name)
-    for folder in [] if ALL else [Path(), Path("infra/standins/snowflake")]:
-        (place / folder / ".venv").symlink_to((ROOT / folder / ".venv").resolve())
-    _git(place, "init", "-q", "-b", "main")
+    """What is here, and twice a sentence more in the README."""
+    place = copied(tmp_path_factory.mktemp("clone") / "leandata", installed=not ALL)
     for text in ("one", "two"):
         with (place / "README.md").open("a") as file:
             file.write(f"\n{text}\n")
-        _git(place, "add", "-A")
-        _git(place, "commit", "-q", "-m", text)
+        commit(place, text)
     yield place
     shutil.rmtree(place.parent)
-
-
-def _git(place: Path, *words: str) -> None:
-    names = ["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", "-C", str(place), *names, *words], check=True, capture_output=True)
 
 
 def done(clone: Path, job: str, **environ: str) -> list[str]:
