@@ -130,6 +130,10 @@ class Choosing:
         return ""
 
     @functools.cached_property
+    def _code(self) -> list[str]:
+        return [one for one in self.tree.facts if not TESTS.search(one)]
+
+    @functools.cached_property
     def _touched(self) -> dict[str, str]:
         """The stacks of one machine that the change touches, each with its first reason."""
         facts = {path: facts for path, facts in self.tree.facts.items() if not TESTS.search(path)}
@@ -236,7 +240,7 @@ class Choosing:
         named = self.tree.patterns.get(path, ()) if self._loads(path) else ()
         deep = [one for one in named if one.count("/") >= _DEEP]
         own = {path: tuple(deep)}
-        inside = [one for one in self.tree.facts if not TESTS.search(one)] if deep else []
+        inside = self._code if deep else []
         tree = dataclasses.replace(self.tree, patterns=own)
         return {one for one in inside if naming(tree, [path], one, words={}) is not None}
 

@@ -26,6 +26,7 @@ class Tree:
     patterns: Mapping[str, tuple[str, ...]]
     """By file, the patterns of paths that it names: only those that could be paths of ours."""
     _resolved: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    _imported: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
 
     @classmethod
     def of(
@@ -75,10 +76,12 @@ class Tree:
 
     def imported(self, path: str) -> set[str]:
         """The files that `path` imports, with the packages above each and above itself."""
-        facts = self.facts.get(path)
-        if facts is None:
-            return set()
-        return {file for module in facts.imports for file in self.resolve(module)} - {path}
+        found = self._imported.get(path)
+        if found is None:
+            facts = self.facts.get(path) or Facts()
+            found = {file for module in facts.imports for file in self.resolve(module)} - {path}
+            self._imported[path] = found
+        return set(found)
 
     def started(self, path: str) -> set[str]:
         """The files of modules that `path` names in a text, as in `python -m infra.standins.mail`."""
