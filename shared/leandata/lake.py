@@ -4,7 +4,7 @@
     _manifest/shop/orders/dt=2026-11-16/<run>.json
 
 A reader looks at manifests only: what has none was never published. Nothing is changed or overwritten, so a slice that
-is collected again gets a new manifest, and the newest counts.
+is collected again with other rows gets a new manifest, and the newest counts.
 """
 
 from __future__ import annotations
@@ -83,19 +83,30 @@ class Lake:
         run: str,
         taken: Sequence[str] = (),
         notes: Sequence[str] = (),
+        keep: bool = False,
     ) -> list[Manifest]:
         """Write each slice's rows (typed by the contract) and then its manifest; sorted by day.
 
         The loaded columns `_dt`, `_run` and `_row` are added, and `_extra` is empty where the rows have none. An empty
         slice gets a manifest without files. Repeated under the same run, it finds its own work and changes nothing.
-        `taken` and `notes` go into each manifest. Raises LakeError.
+        `taken` and `notes` go into each manifest. With `keep`, a slice whose newest manifest holds just this already
+        stays as it is, and that manifest is returned. Raises LakeError.
         """
         if not _RUN.fullmatch(run):
             raise LakeError(f"{run!r} cannot name a run", hint="Use letters, digits, dot, dash and underscore")
         days = sorted(slices, key=lambda day: day or date.min)
         publish = functools.partial(self._publish, dataset, run=run, taken=tuple(taken), notes=tuple(notes))
+        known = self.latest(dataset) if keep and days else {}
+
+        def put(day: date | None) -> Manifest:
+            found = known.get(day)
+            said = (tuple(taken), tuple(notes))
+            if found and (found.taken, found.notes) == said and self._holds(found, dataset, slices[day]):
+                return found
+            return publish(day, slices[day])
+
         with ThreadPoolExecutor(max_workers=_WRITERS) as pool:
-            return list(pool.map(lambda day: publish(day, slices[day]), days))
+            return list(pool.map(put, days))
 
     def manifests(self, dataset: Dataset) -> list[Manifest]:
         """Every manifest of a dataset, oldest first."""
@@ -128,6 +139,16 @@ class Lake:
             return bytes(self._store.get(path).bytes())
         except (BaseError, FileNotFoundError) as error:
             raise LakeError(f"a file is lost: {_line(error)}", where=f"{self.url}/{path}") from error
+
+    def _holds(self, manifest: Manifest, dataset: Dataset, table: pa.Table) -> bool:
+        """Whether the slice is whole and has just these rows, in this order and typed as the contract has it now."""
+        wanted = _with_loaded(dataset, table, day=manifest.day, run=manifest.run)
+        if (manifest.rows, manifest.schema) != (wanted.num_rows, _mark(wanted)):
+            return False
+        try:
+            return self.read(manifest, dataset).cast(wanted.schema).equals(wanted)
+        except (LakeError, OSError, pa.ArrowException):
+            return False  # it is lost or damaged: published again, it is there again
 
     def _table(self, path: str) -> pa.Table:
         try:
@@ -162,7 +183,7 @@ class Lake:
             files=(path,) if stored.num_rows else (),
             rows=stored.num_rows,
             bytes=size,
-            schema=hashlib.sha256(str(stored.schema).encode()).hexdigest()[:16],
+            schema=_mark(stored),
             created=datetime.now(UTC).isoformat(timespec="microseconds"),
             taken=taken,
             notes=notes,
@@ -215,6 +236,10 @@ def _with_loaded(dataset: Dataset, table: pa.Table, *, day: date | None, run: st
             table = table.append_column(column.name, values[column.name])
     stored = schema(dataset, stored=True)
     return table.select(stored.names).cast(stored)
+
+
+def _mark(table: pa.Table) -> str:
+    return hashlib.sha256(str(table.schema).encode()).hexdigest()[:16]
 
 
 def _folder(dataset: Dataset) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -70,6 +71,37 @@ def test_the_same_run_again_finds_its_own_work(lake: Lake) -> None:
     second = lake.publish(ORDERS, {MONDAY: orders("1.00")}, run="r1")
     assert second == first
     assert len(files(lake)) == 2
+
+
+def test_a_slice_that_is_to_be_kept_stays_while_its_rows_are_the_same(lake: Lake) -> None:
+    first = lake.publish(ORDERS, {MONDAY: orders("1.00", "2.00"), TUESDAY: orders()}, run="r1", keep=True)
+    second = lake.publish(ORDERS, {MONDAY: orders("1.00", "2.00"), TUESDAY: orders()}, run="r2", keep=True)
+    assert second == first
+    assert len(files(lake)) == 3
+    third = lake.publish(ORDERS, {MONDAY: orders("2.00", "1.00"), TUESDAY: orders()}, run="r3", keep=True)
+    assert [manifest.run for manifest in third] == ["r3", "r1"], "rows have an order"
+
+
+def test_what_is_noted_of_a_slice_and_how_its_contract_types_it_are_kept_with_it_or_not_at_all(lake: Lake) -> None:
+    lake.publish(ORDERS, {MONDAY: orders("1.00")}, run="r1", keep=True)
+    runs = [lake.publish(ORDERS, {MONDAY: orders("1.00")}, run="r2", notes=["column:x"], keep=True)[0].run]
+    runs += [lake.publish(ORDERS, {MONDAY: orders("1.00")}, run="r3", taken=["a.csv"], keep=True)[0].run]
+    wider = [replace(one, type="bigint") if one.name == "quantity" else one for one in ORDERS.columns]
+    contract = replace(ORDERS, columns=tuple(wider))
+    runs += [lake.publish(contract, {MONDAY: orders("1.00")}, run="r4", keep=True)[0].run]
+    assert runs == ["r2", "r3", "r4"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 no parquet PAR1"], ids=["lost", "empty", "damaged"])
+def test_a_slice_whose_file_is_lost_or_damaged_is_not_kept(lake: Lake, content: bytes | None) -> None:
+    (manifest,) = lake.publish(ORDERS, {MONDAY: orders("1.00")}, run="r1", keep=True)
+    place = Path(lake.url.removeprefix("file://")) / manifest.files[0]
+    place.unlink()
+    if content is not None:
+        place.write_bytes(content)
+    (again,) = lake.publish(ORDERS, {MONDAY: orders("1.00")}, run="r2", keep=True)
+    assert lake.read(again, ORDERS).num_rows == 1
+    assert again.run == "r2"
 
 
 def test_a_file_without_a_manifest_was_never_published(lake: Lake, tmp_path: Path) -> None:

@@ -105,7 +105,8 @@ def source_days(settings: Settings, *, since: date | None = None, until: date | 
 def collect(settings: Settings, chunk: Chunk, *, run: str) -> int:
     """Read the days from the shop's replica, hold them against the contract, publish them in the lake.
 
-    Rows that break the contract go to the quarantine with their reasons; the rest is published. The rows published.
+    Rows that break the contract go to the quarantine with their reasons; the rest is published. A day that the lake
+    holds just so already is kept as it is. The rows that the days have now.
     """
     orders, today = dataset("shop.orders"), settings.today()
     with connect(settings.shop) as connection:
@@ -115,7 +116,7 @@ def collect(settings: Settings, chunk: Chunk, *, run: str) -> int:
     slices = {day: rows for day, rows in _by_day(found.good, "ordered_on").items() if day in wanted}
     lake = Lake(settings.lake.raw)
     empty = schema(orders).empty_table()
-    manifests = lake.publish(orders, {day: slices.get(day, empty) for day in chunk.days}, run=run)
+    manifests = lake.publish(orders, {day: slices.get(day, empty) for day in chunk.days}, run=run, keep=True)
     places = [day if day in wanted else today for day in found.bad["ordered_on"].to_pylist()]
     judged = {*wanted, today} if chunk.strays else wanted
     set_apart(lake, orders.name, found.bad, found.reasons, days=judged, places=places, run=run)
@@ -123,13 +124,13 @@ def collect(settings: Settings, chunk: Chunk, *, run: str) -> int:
 
 
 def collect_customers(settings: Settings, *, run: str) -> int:
-    """Publish all customers of the shop in the lake; the rows."""
+    """Publish all customers of the shop in the lake, unless it holds just them already; the rows."""
     customers = dataset("shop.customers")
     with connect(settings.shop) as connection:
         rows = connection.execute("SELECT customer_id, created_on FROM customers ORDER BY customer_id").fetchall()
     table = pa.table({"customer_id": [row[0] for row in rows], "created_on": [row[1] for row in rows]})
     found = validate(customers, table.cast(schema(customers)) if rows else schema(customers).empty_table())
-    return Lake(settings.lake.raw).publish(customers, {None: found.good}, run=run)[0].rows
+    return Lake(settings.lake.raw).publish(customers, {None: found.good}, run=run, keep=True)[0].rows
 
 
 def load(settings: Settings, names: Sequence[str] = COLLECTED) -> dict[str, int]:

@@ -129,7 +129,7 @@ class _Into:
 
 def _paged(into: _Into, address: str, part: HttpPath, asked: Sequence[date]) -> Collected:
     """Day by day: each is published as soon as its last page is read, so that another try goes on from there."""
-    total = Collected()
+    total = Collected(changed=False)
     names = [column.name for column in into.contract.columns]
     with http.opened(address) as api:
         for day in asked or (None,):
@@ -139,6 +139,7 @@ def _paged(into: _Into, address: str, part: HttpPath, asked: Sequence[date]) -> 
                 rows=total.rows + done.rows,
                 refused=(*total.refused, *done.refused),
                 new=tuple(sorted({*total.new, *done.new})),
+                changed=total.changed or done.changed,
             )
     return total
 
@@ -156,12 +157,13 @@ def _publish(into: _Into, part: SqlTable | HttpPath, chunk: Chunk, table: pa.Tab
     whole = chunk.days or (into.today,)
     named = [sql.day_of(one) for one in table[cut].to_pylist()] if cut else [whole[0]] * table.num_rows
     slices = _sliced(chunk, found.good, [named[row] for row in found.kept])
-    published = into.lake.publish(contract, slices, run=into.run, notes=notes)
+    published = into.lake.publish(contract, slices, run=into.run, notes=notes, keep=True)
     wrong = sorted({*range(table.num_rows)} - {*found.kept})
     places = [day if day and day in whole else into.today for day in (named[row] for row in wrong)]
     whole = (*whole, into.today) if chunk.strays else whole
     set_apart(into.lake, contract.name, found.bad, found.reasons, days=whole, places=places, run=into.run)
-    return Collected(rows=sum(one.rows for one in published), new=found.new)
+    changed = any(one.run == into.run for one in published)
+    return Collected(rows=sum(one.rows for one in published), new=found.new, changed=changed)
 
 
 def _sliced(chunk: Chunk, rows: pa.Table, named: Sequence[date | None]) -> dict[date | None, pa.Table]:
