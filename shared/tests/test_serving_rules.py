@@ -111,7 +111,7 @@ def test_a_version_that_goes_leaves_no_table_behind(writer: Connection) -> None:
     for number in range(5):
         publish(writer, weeks(f"{number}.00"), f"v{number}")
     tables = writer.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'serving' ORDER BY 1").fetchall()
-    assert [name for (name,) in tables] == ["files", "freshness", "reports", "weekly_sales__v4"]
+    assert [name for (name,) in tables] == ["contents", "files", "freshness", "reports", "weekly_sales__v4"]
     assert serving.freshness(writer)[0].version == "v4"
 
 

@@ -144,12 +144,13 @@ async def get_export(
     if dataset not in _marts() or dataset not in published.versions:
         there = ", ".join(sorted(set(published.versions) & set(_marts()))) or "none yet"
         raise ProblemError(404, f"No dataset {dataset!r} is published. There are: {there}.")
-    tag = published.tag([dataset], (file_format,))
+    served = published.versions[dataset]  # not until when it is right: that moves on while the rows stay
+    tag = published.tag([], (dataset, served.version, served.published_at, file_format))
     kind = FORMATS[file_format]
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
-    file = await exports.file(tag, CATALOG[dataset], kind, version=published.versions[dataset].version)
+    file = await exports.file(tag, CATALOG[dataset], kind, version=served.version)
     headers |= {
         "Content-Length": str(file.size),
         "Content-Disposition": f'attachment; filename="{dataset}.{kind.ending}"',

@@ -101,6 +101,17 @@ def test_an_export_has_the_tag_of_its_publication(api: Api) -> None:
     put(api, DAILY, ROWS, version="v3")
 
 
+def test_an_export_keeps_its_tag_when_its_rows_are_only_known_to_be_right_until_later(api: Api) -> None:
+    table = pa.Table.from_pylist(ROWS, schema=schema(DAILY))
+    tags: list[str] = []
+    for until in (DAY + timedelta(days=1), DAY):
+        with connect(api.serving) as connection:
+            assert not serving.publish_changed(connection, DAILY, table, version="v9", data_until=until)
+        eventually(lambda until=until: api.client.get("/v1/sales/daily").json()["data_until"] == until.isoformat())
+        tags.append(api.client.get("/v1/datasets/sales.daily_sales/export").headers["etag"])
+    assert tags[0] == tags[1]
+
+
 def test_an_export_is_written_once_for_a_publication(api: Api) -> None:
     path = "/v1/datasets/sales.daily_sales/export"
     before = fetched(api, "csv")

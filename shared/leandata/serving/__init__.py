@@ -33,7 +33,7 @@ from leandata.serving.groups import (
 )
 from leandata.serving.happenings import DailyEvents, daily_events, daily_events_sql, to_daily_events
 from leandata.serving.health import Health, HealthState, health, health_sql, record_health, to_health
-from leandata.serving.publishing import SCHEMA, ensure_schema, publish
+from leandata.serving.publishing import SCHEMA, ensure_schema, publish, publish_changed, renew
 from leandata.serving.purchases import (
     ModelScore,
     Prediction,
@@ -95,11 +95,13 @@ __all__ = [
     "predictions",
     "predictions_sql",
     "publish",
+    "publish_changed",
     "read_file",
     "record_checks",
     "record_health",
     "record_run",
     "record_volumes",
+    "renew",
     "runs",
     "runs_sql",
     "segments",
