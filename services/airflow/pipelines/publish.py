@@ -1,4 +1,4 @@
-"""Publish marts to the serving database, and features computed on Dask to both."""
+"""Publish the marts that have changed to the serving database, and features computed on Dask to both."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from leandata.datasets import dataset
 from leandata.lake import Lake
 from leandata.settings import Settings
 from leandata.warehouse import Warehouse
+from pipelines import built
 from pipelines.transform import collected_until, order_files
 
 MARTS = (
@@ -30,17 +31,29 @@ _STAGE = "MARTS.LAKE.FILES"
 _TASK = "tasks.features:build"
 
 
-def publish(settings: Settings, names: Collection[str] = MARTS, *, version: str) -> dict[str, int]:
-    """Put these marts in place of what is served; rows by dataset. Readers never see half of one."""
-    until = collected_until(settings)
+def publish(settings: Settings, names: Collection[str] = MARTS, *, version: str, full: bool = False) -> dict[str, int]:
+    """Put those of these marts whose rows have changed in place of what is served, all where it is `full`; their rows
+    by dataset. Of the others it is noted until when they are right. Readers never see half of one.
+
+    Of a mart that is being built, whose build or tests failed, or that was edited by hand, stays what is served, unless
+    it is `full`.
+    """
     published: dict[str, int] = {}
+    contracts = [dataset(name) for name in sorted(names)]
     with Warehouse.connect(settings.warehouse) as warehouse, connect(settings.serving) as connection:
-        for name in sorted(names):
-            contract = dataset(name)
-            table = warehouse.table(contract)
-            rows = serving.publish(connection, contract, table, version=version, data_until=until)
+        # Read before the rows: where a mart is built meanwhile they are older than it, and the next time looks again.
+        until = date.fromisoformat(built.noted(warehouse).until or collected_until(settings).isoformat())
+        marks = built.whole(warehouse, [contract.warehouse_table for contract in contracts])
+        for contract in contracts:
+            mark = marks.get(contract.warehouse_table, "")
+            if not mark and not full:
+                print(f"{contract.name}: it is not built whole, so what is served stays")
+            elif full or not serving.renew(connection, contract, mark=mark, data_until=until):
+                table = warehouse.table(contract)
+                put = serving.publish if full else serving.publish_changed
+                if put(connection, contract, table, version=version, data_until=until, mark=mark):
+                    published[contract.name] = table.num_rows
             connection.commit()
-            published[name] = rows
     return published
 
 
@@ -68,6 +81,6 @@ def load_features(
     manifests = Lake(settings.lake.curated).publish(contract, {None: table}, run=run)
     with Warehouse.connect(settings.warehouse) as warehouse, connect(settings.serving) as connection:
         rows = warehouse.load(contract, {None: manifests[0]}, stage=_STAGE).rows
-        serving.publish(connection, contract, table, version=version, data_until=as_of)
+        serving.publish_changed(connection, contract, table, version=version, data_until=as_of)
         connection.commit()
     return rows

@@ -86,7 +86,10 @@ class Small:
             return warehouse.table(dataset(name)).to_pylist()
 
     def build(self) -> dict[str, int]:
-        return transform.build(self.settings, folder=self.folder / "dbt")
+        return transform.build(self.settings, folder=self.folder / "dbt", full=True)
+
+    def publish(self, *names: str, version: str) -> dict[str, int]:
+        return publish.publish(self.settings, names or publish.MARTS, version=version, full=True)
 
     def results(self) -> dict[str, str]:
         return results(self.folder / "dbt")
@@ -371,7 +374,7 @@ def freshness(small: Small) -> dict[str, tuple[str, int, date]]:
 
 
 def test_all_marts_are_published_with_their_version_and_the_last_collected_day(small: Small) -> None:
-    rows = publish.publish(small.settings, version="v1")
+    rows = small.publish(version="v1")
     assert list(rows) == sorted(publish.MARTS)
     assert rows["sales.daily_sales"] == len(days(FIRST, UNTIL))
     assert freshness(small) == {name: ("v1", count, UNTIL) for name, count in rows.items()}
@@ -381,19 +384,19 @@ def test_all_marts_are_published_with_their_version_and_the_last_collected_day(s
 
 
 def test_marts_are_published_by_name_and_one_alone_leaves_the_others(small: Small) -> None:
-    publish.publish(small.settings, version="v2")
-    rows = publish.publish(small.settings, ["sales.weekly_sales"], version="v3")
+    small.publish(version="v2")
+    rows = small.publish("sales.weekly_sales", version="v3")
     assert list(rows) == ["sales.weekly_sales"]
     versions = {name: found[0] for name, found in freshness(small).items()}
     assert versions == {**dict.fromkeys(publish.MARTS, "v2"), "sales.weekly_sales": "v3"}
 
 
 def test_a_mart_that_is_not_there_leaves_what_is_served_of_it(small: Small) -> None:
-    publish.publish(small.settings, version="v4")
+    small.publish(version="v4")
     small.say("ALTER TABLE MARTS.SALES.DAILY_SALES RENAME TO MARTS.SALES.AWAY")
     try:
         with pytest.raises(WarehouseError, match=r"(?i)daily_sales"):
-            publish.publish(small.settings, version="v5")
+            small.publish(version="v5")
     finally:
         small.say("ALTER TABLE MARTS.SALES.AWAY RENAME TO MARTS.SALES.DAILY_SALES")
     before = [name for name in publish.MARTS if name < "sales.daily_sales"]
@@ -404,12 +407,12 @@ def test_a_mart_that_is_not_there_leaves_what_is_served_of_it(small: Small) -> N
 
 
 def test_a_mart_whose_key_is_not_unique_is_not_served(small: Small) -> None:
-    publish.publish(small.settings, version="v6")
+    small.publish(version="v6")
     twice = "INSERT INTO MARTS.SALES.WEEKLY_SALES SELECT * FROM MARTS.SALES.WEEKLY_SALES WHERE week = '2026-01-05'"
     small.say(twice)
     try:
         with pytest.raises(psycopg.errors.UniqueViolation):
-            publish.publish(small.settings, ["sales.weekly_sales"], version="v7")
+            small.publish("sales.weekly_sales", version="v7")
     finally:
         small.build()
     assert freshness(small)["sales.weekly_sales"][0] == "v6"
@@ -418,7 +421,7 @@ def test_a_mart_whose_key_is_not_unique_is_not_served(small: Small) -> None:
 def test_a_version_that_cannot_name_a_table_publishes_nothing(small: Small) -> None:
     before = freshness(small)
     with pytest.raises(DatabaseError, match="cannot name a version"):
-        publish.publish(small.settings, version="V-1; DROP")
+        small.publish(version="V-1; DROP")
     assert freshness(small) == before
 
 
@@ -427,6 +430,6 @@ def test_a_new_day_without_orders_moves_the_freshness_on(small: Small) -> None:
     Lake(small.settings.lake.raw).publish(ORDERS, {later: schema(ORDERS).empty_table()}, run="later")
     collect.load(small.settings)
     small.build()
-    publish.publish(small.settings, version="v8")
+    small.publish(version="v8")
     assert {found[2] for found in freshness(small).values()} == {later}
     assert small.mart("sales.daily_sales")[-1]["day"] == later

@@ -67,7 +67,7 @@ def reports(platform: Platform) -> Iterator[dict[date, Report]]:
     collect.collect_customers(settings, run="real-sales")
     collect.load(settings)
     transform.build(settings, folder=platform.folder / "dbt")
-    publish.publish(settings, version="real_sales")
+    publish.publish(settings, version="real_sales", full=True)
     first = Week(date(2025, 5, 19))
     weeks = [LAST.before(back) for back in range((LAST.start - first.start).days // 7, -1, -1)]
     return {week.start: report_of(settings, week) for week in weeks}
