@@ -325,6 +325,7 @@ VERBS: dict[str, Verb] = {
             Option(flag="--week", metavar="WEEK", help="such as 2026-W47"),
             Option(flag="--from", metavar="DAY", help="the first day of a range"),
             Option(flag="--to", metavar="DAY", help="the last day of a range"),
+            Option(flag="--full", switch=True, help="transform, publish_serving: all, not only what has changed"),
         ),
     ),
     "scan": Verb(

@@ -45,6 +45,7 @@ NOTHING_DEPLOYED = [
     (["run", "--pipeline", "x", "--day", "2026-11-01", "--week", "2026-W47"], "a day, a week and a range exclude"),
     (["run", "--pipeline", "x", "--week", "47"], "'47' is no week"),
     (["run", "--pipeline", "x", "--from", "2026-11-02", "--to", "2026-11-01"], "ends (2026-11-01) before it begins"),
+    (["run", "--pipeline", "x", "--day", "2026-11-01", "--full"], "days and FULL exclude each other"),
     (["run", "--pipeline", "x"], "cannot read the secret airflow-password"),
     (["report"], "Airflow is not deployed, so there are no settings to report with. Run `make deploy`"),
     (["restart"], "nothing runs"),

@@ -30,8 +30,15 @@ def run(options: Options) -> int:
     if not options.pipeline:
         raise LeandataError("no pipeline was named", hint="For example: make run PIPELINE=collect_shop DAY=2026-11-16")
     span = days(options)
+    if options.full and span:
+        raise LeandataError("days and FULL exclude each other", hint="FULL=yes is for transform and publish_serving")
     airflow = Airflow.of(Environment.current())
-    started = airflow.call("POST", f"/api/v2/dags/{options.pipeline}/dagRuns", {"logical_date": None, "conf": span})
+    if options.full and "full" not in airflow.call("GET", f"/api/v2/dags/{options.pipeline}/details")["params"]:
+        raise LeandataError(
+            f"{options.pipeline} always does everything", hint="Leave FULL out; it may take FROM and TO"
+        )
+    conf = {**span, "full": True} if options.full else span
+    started = airflow.call("POST", f"/api/v2/dags/{options.pipeline}/dagRuns", {"logical_date": None, "conf": conf})
     run_id = started["dag_run_id"]
     state = ""
     while state not in _ENDED:
