@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from serving.inbox import Pool
 from serving.keys import SCOPES, SELECT_SQL, Key, digest, id_of, to_key
+from serving.problems import ProblemError
 from serving.questions import demand_known
 from serving.renewing import FIRST_PATIENCE_SECONDS, PATIENCE_SECONDS, Renewal
 
@@ -51,6 +52,10 @@ class Bucket:
         return (1 - self.tokens) / self.rate
 
 
+class KeysUnknownError(Exception):
+    """Whether a key is valid cannot be known: the database does not answer, and this process never heard of the key."""
+
+
 class Keyring:
     """The keys as this process knows them; asked for again every few seconds, kept while the database is down."""
 
@@ -68,7 +73,10 @@ class Keyring:
         self._renewal = Renewal(self._read)
 
     async def find(self, text: str) -> Key | None:
-        """The valid key of that text; None for any other. The key in the file needs no database."""
+        """The valid key of that text; None for any other. The key in the file needs no database.
+
+        Raises KeysUnknownError for what may be a key and cannot be looked up.
+        """
         given = digest(text)
         if hmac.compare_digest(given, self._first.digest):
             return self._first
@@ -78,9 +86,10 @@ class Keyring:
         limit = KNOWN_SECONDS if id_ in self._known else _AGAIN_SECONDS
         if self._clock() - self._read_at > limit:
             await self._renewal.wait(PATIENCE_SECONDS if id_ in self._known else FIRST_PATIENCE_SECONDS)
-        if self._clock() - self._read_at > _KEPT_SECONDS:
-            return None
         key = self._known.get(id_)
+        failed = self._read_at < self._tried_at
+        if failed and (key is None or self._clock() - self._read_at > _KEPT_SECONDS):
+            raise KeysUnknownError
         if key is None or not hmac.compare_digest(given, key.digest):
             return None
         return key if key.state(datetime.now(UTC)) in ("valid", "expiring") else None
@@ -118,7 +127,11 @@ def needs(scope: str) -> Callable[[Request], Awaitable[None]]:
         keyring: Keyring = request.app.state.keyring
         headers = request.headers
         given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
-        key = await keyring.find(given) if given else None
+        try:
+            key = await keyring.find(given) if given else None
+        except KeysUnknownError:
+            detail = "Whether this key is valid cannot be looked up now; try again."
+            raise ProblemError(503, detail, headers={"Retry-After": "2"}) from None
         if key is None:
             detail = "Send a valid key of this API in the header X-API-Key."
             raise HTTPException(401, detail, headers={"WWW-Authenticate": "Bearer"})

@@ -23,7 +23,7 @@ from infra.testing import parts
 from infra.testing.api import Api, event, running
 from leandata.database import connect
 from leandata.errors import DatabaseError, LeandataError
-from serving.access import Bucket, Keyring
+from serving.access import Bucket, Keyring, KeysUnknownError
 from serving.keys import SCOPES, Key, Keys, digest, id_of, parsed_scopes, parser, run, told
 
 
@@ -279,8 +279,21 @@ def test_known_keys_stay_valid_while_the_database_is_down_but_not_for_ever() -> 
     now[0] = 600.0
     assert find(keyring, TEXT) == KEY
     now[0] = 3700.0
-    assert find(keyring, TEXT) is None
+    with pytest.raises(KeysUnknownError):
+        find(keyring, TEXT)
     assert find(keyring, "first") is not None, "the key in the file needs no database"
+
+
+def test_a_key_that_cannot_be_looked_up_is_neither_valid_nor_refused_until_it_can() -> None:
+    table = Table(KEY)
+    table.error = psycopg.OperationalError("down")
+    keyring, now = ring(table)
+    with pytest.raises(KeysUnknownError):
+        find(keyring, TEXT)
+    assert find(keyring, "no key at all") is None
+    table.error, now[0] = None, 2.0
+    assert find(keyring, TEXT) == KEY
+    assert find(keyring, "ldk_other_secret") is None
 
 
 def test_guessing_keys_asks_the_database_once_a_second_at_most() -> None:

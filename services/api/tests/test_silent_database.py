@@ -71,6 +71,8 @@ def test_what_is_not_known_is_said_to_be_out_of_reach_and_found_again_later(worl
     ):
         answer = api.client.request(method, path, json=body, timeout=patient)
         assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json"), path
+    unheard = httpx.get(f"{api.url}/v1/freshness", headers={"X-API-Key": "ldk_unheard_of"}, timeout=patient)
+    assert (unheard.status_code, unheard.headers["retry-after"]) == (503, "2")
     world.between.end()
     parts.eventually(lambda: httpx.get(f"{api.url}/readyz", timeout=patient).status_code == 200)
     parts.eventually(lambda: int(api.client.get("/v1/sales/weekly", timeout=patient).headers["age"]) <= 2)
