@@ -119,11 +119,11 @@ def test_what_was_previewed_is_deployed_canary_first_and_looked_at(name: str):
     ]
 
 
-def test_environments_are_deployed_one_after_the_other_and_after_all_tests():
+def test_environments_are_deployed_one_after_the_other_and_after_all_checks_and_tests():
     jobs = READ["deploy"]["jobs"]
     each = [f"{what}-{name}" for name in ("dev", "staging", "prod") for what in ("preview", "deploy")]
     assert list(jobs) == ["test", *each]
-    assert [step["run"] for step in jobs["test"]["steps"] if "run" in step] == ["make test"]
+    assert [step["run"] for step in jobs["test"]["steps"] if "run" in step] == ["make check", "make test"]
     assert jobs["test"]["permissions"] == {"contents": "read"}
     assert [jobs[name].get("needs", []) for name in jobs] == [[], *([name] for name in list(jobs)[:-1])]
 
