@@ -9,13 +9,13 @@ from pathlib import PurePosixPath
 
 from ci.affected.changes import Changes
 from ci.affected.choosing import Choosing
-from ci.affected.tree import Tree, importable
+from ci.affected.stacks import LOCKS
+from ci.affected.tree import Tree, closure, importable
 
 POLICIES, CATALOGUE = "policies", "catalogue"
 _DONE_BY: Mapping[str, str] = {CATALOGUE: "ci/verbs/catalogue.py", POLICIES: "ci/verbs/policy.py"}
 """The checks that take long and read little; the quick ones are always run."""
 _SETTINGS = "pyproject.toml"
-_DEFINES_TYPES = (_SETTINGS, "uv.lock")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +61,7 @@ def _under(path: str, include: Iterable[str], exclude: Iterable[str]) -> bool:
 
 def _all_types(found: Changes, *, roots: Iterable[str]) -> str:
     for path in sorted(found.changed):
-        if path in _DEFINES_TYPES or path.endswith((".pyi", "py.typed")):
+        if path in LOCKS or path.endswith((".pyi", "py.typed")):
             return f"{path} differs"
     came_or_went = importable(found.before, roots) ^ importable(found.after, roots)
     return f"the module {min(came_or_went)} came or went: it may hide a library" if came_or_went else ""
@@ -73,10 +73,5 @@ def _importers(tree: Tree, changed: Iterable[str]) -> set[str]:
     for path in tree.facts:
         for other in tree.imported(path):
             by.setdefault(other, set()).add(path)
-    reached = {path for path in changed if path.endswith(".py")}
-    waiting = list(reached)
-    while waiting:
-        new = by.get(waiting.pop(), set[str]()) - reached
-        reached |= new
-        waiting += new
-    return reached
+    starts = [path for path in changed if path.endswith(".py")]
+    return set(closure(starts, lambda path: by.get(path, ())))

@@ -136,7 +136,7 @@ class Choosing:
     @functools.cached_property
     def _touched(self) -> dict[str, str]:
         """The stacks of one machine that the change touches, each with its first reason."""
-        facts = {path: facts for path, facts in self.tree.facts.items() if not TESTS.search(path)}
+        facts = {path: self.tree.facts[path] for path in self._code}
         patterns = {path: self.tree.patterns[path] for path in facts}
         question = Question(self.found, tree=dataclasses.replace(self.tree, facts=facts, patterns=patterns))
         return {name: reasons[0] for name, reasons in question.stacks("local").items()}
