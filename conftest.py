@@ -4,7 +4,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["infra.testing.confined", "infra.testing.fixtures", "infra.testing.thorough"]
+pytest_plugins = ["infra.testing.confined", "infra.testing.fixtures", "infra.testing.order", "infra.testing.thorough"]
 
 _QUIET = [HealthCheck.too_slow]
 settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=_QUIET)

@@ -38,6 +38,9 @@ def stack(root: Path, name: str, text: str = "", *, service: bool = False, more:
         (folder / file).write_text(content)
 
 
+SCAFFOLDED = pytest.mark.thorough("ci/*", "infra/*", "shared/*", "pyproject.toml")
+
+
 def needs(root: Path) -> dict[str, tuple[str, ...]]:
     return {name: info.needs for name, info in graph.discover(root).items()}
 
@@ -146,6 +149,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path / "second"
 
 
+@SCAFFOLDED
 @pytest.mark.integration
 def test_a_new_service_is_declared_beside_the_others_and_passes_its_own_tests(checkout: Path, tmp_path: Path) -> None:
     scaffold.scaffold("pricing", root=checkout)
@@ -161,6 +165,7 @@ def test_a_new_service_is_declared_beside_the_others_and_passes_its_own_tests(ch
     assert answer.returncode == 0, answer.stdout
 
 
+@SCAFFOLDED
 @pytest.mark.integration
 def test_the_code_of_a_new_service_answers(checkout: Path, tmp_path: Path) -> None:
     from infra.provider import health
@@ -179,6 +184,7 @@ def test_the_code_of_a_new_service_answers(checkout: Path, tmp_path: Path) -> No
         assert not health.healthy({"kind": "http", "url": f"http://127.0.0.1:{port}/nothing"})
 
 
+@SCAFFOLDED
 @pytest.mark.integration
 def test_several_new_services_get_ports_of_their_own(checkout: Path) -> None:
     for name in ("pricing", "stock", "churn"):
@@ -190,6 +196,7 @@ def test_several_new_services_get_ports_of_their_own(checkout: Path) -> None:
         assert ServiceManifest.load(name, root=checkout).one(name).health == "/healthz"
 
 
+@SCAFFOLDED
 @pytest.mark.integration
 def test_what_is_scaffolded_keeps_our_own_rules(checkout: Path) -> None:
     scaffold.scaffold("pricing", root=checkout)

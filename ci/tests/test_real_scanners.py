@@ -1,4 +1,7 @@
-"""The real scanners: each finds what is bad, and nothing in the checkout."""
+"""The real scanners: each finds what is bad, and nothing in the checkout.
+
+The first run on a machine installs them. A change is scanned here when it is of something that a scanner reads.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,10 @@ from ci.scanners.run import scan
 from ci.scanners.tools import NAMES
 from infra.environment import ROOT
 
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.thorough("*Dockerfile", "*.sh", "*.yaml", "*.yml", ".ci/*", "ci/scanners/*"),
+]
 BAD_DOCKERFILE = "FROM debian\nRUN apt-get update && apt-get install curl\n"
 BAD = {
     "dockerfiles": ("Dockerfile", BAD_DOCKERFILE, "DL3008"),
@@ -30,7 +37,6 @@ BAD = {
 }
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("kind", sorted(BAD))
 def test_real_scanners_find_what_is_bad(tmp_path: Path, kind: str):
     name, text, rule = BAD[kind]
@@ -41,7 +47,6 @@ def test_real_scanners_find_what_is_bad(tmp_path: Path, kind: str):
     assert rule in {found.rule for one in results for found in one.found}
 
 
-@pytest.mark.integration
 def test_the_checkout_has_nothing_that_scanners_find():
     results = scan(files(ROOT), subject="checkout", names=NAMES)
     assert [(one.tool, found) for one in results for found in one.found] == []

@@ -233,8 +233,11 @@ def look_first(engine: Engine) -> str:
         ("API", outputs["api"].get("url"), "key in", outputs["api"].get("key_file")),
     ]
     lines = [f"  {name:<16} {url}" + (f"   {how} {file}" if file else "") for name, url, how, file in rows if url]
-    first = "Look first at the mailed reports: the first one arrives when all of history is loaded (`make status`)."
-    return "\n".join([*lines, first]) if lines else ""
+    if outputs["mail"].get("mail_url"):
+        lines.append(
+            "Look first at the mailed reports: the first one arrives when all of history is loaded (`make status`)."
+        )
+    return "\n".join(lines)
 
 
 def _show_changes(runs: Sequence[StackRun]) -> None:

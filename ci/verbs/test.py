@@ -33,7 +33,7 @@ def test(options: Options) -> int:
     if not options.fast:
         _browser()
     workers = min(AT_ONCE, os.cpu_count() or 1)
-    # In the order of the folders: otherwise long files with few tests come last, one process at work and one at rest.
+    # In the order of infra/testing/order.py: otherwise long files with few tests come last, and one process rests.
     spread = ["--numprocesses", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     command = [sys.executable, "-m", "pytest", *spread, *places]
     command += ["-m", "not integration and not e2e"] if options.fast else []

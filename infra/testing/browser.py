@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from infra.environment import ROOT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -14,6 +18,7 @@ _NAMES = ("chromium", "google-chrome", "chromium-browser")
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
           "--disable-component-update", "--disable-sync"]  # fmt: skip
 PATIENCE_MS = 60_000  # a busy machine draws slowly
+SHOTS = Path(os.environ.get("LEANDATA_SCREENSHOTS") or ROOT / "build" / "screenshots")
 
 
 def find() -> str | None:

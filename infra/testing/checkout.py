@@ -73,6 +73,10 @@ class Checkout:
         assert result.stdout, result.stderr
         return json.loads(result.stdout)
 
+    def url(self, name: str) -> str:
+        """Where the service that the environment's ports know as `name` is asked."""
+        return f"http://127.0.0.1:{self.environment.port(name)}"
+
     def secret(self, name: str) -> str:
         """A secret of the environment."""
         return (self.state / "secrets" / name).read_text()

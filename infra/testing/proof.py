@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import urllib.request
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infra.environment import ROOT
 from infra.testing import browser
 from leandata.clock import Week
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 _LAST_SALE = date(1998, 6, 30)  # of the shop's data, which the stand-in moves forward by whole weeks
 
@@ -74,14 +78,27 @@ def click(*, dash: str, mail: str, password: str, revenue: Mapping[date, Decimal
 
     Raises AssertionError when a figure is not that of `revenue`. Without Chromium the test that asks is skipped.
     """
-    chromium = browser.find()
-    if chromium is None:
-        pytest.skip("Chromium is missing: apt-get install chromium")
-    from playwright.sync_api import expect
+    click_dashboards(dash=dash, password=password, revenue=revenue, week=week, shots=shots)
+    with _page() as page:
+        from playwright.sync_api import expect
 
+        page.goto(f"{mail}/")
+        page.get_by_role("link", name="Sales of week").first.click()
+        chart = page.frame_locator("iframe").locator("img").first
+        expect(chart).to_be_visible()
+        assert chart.evaluate("image => image.complete && image.naturalWidth > 500"), "the chart is drawn"
+        page.screenshot(path=str(shots / "mail.png"))
+
+
+def click_dashboards(*, dash: str, password: str, revenue: Mapping[date, Decimal], week: Week, shots: Path) -> None:
+    """Log in to the dashboards, with a wrong password first, and click; a picture goes to `shots`.
+
+    Raises AssertionError when a figure is not that of `revenue`. Without Chromium the test that asks is skipped.
+    """
     shots.mkdir(parents=True, exist_ok=True)
-    with browser.browser(chromium) as opened:
-        page = opened.new_page(viewport={"width": 1200, "height": 1000})
+    with _page() as page:
+        from playwright.sync_api import expect
+
         page.goto(dash)
         expect(page).to_have_url(f"{dash}/login")
         for tried in ("wrong", password):
@@ -97,9 +114,12 @@ def click(*, dash: str, mail: str, password: str, revenue: Mapping[date, Decimal
         expect(page.locator("#sales-table")).to_contain_text(f"${revenue[week.start]:,.2f}")
         expect(page.locator("#sales-chart .bars .point").first).to_be_visible()
         page.screenshot(path=str(shots / "dashboard.png"))
-        page.goto(f"{mail}/")
-        page.get_by_role("link", name="Sales of week").first.click()
-        chart = page.frame_locator("iframe").locator("img").first
-        expect(chart).to_be_visible()
-        assert chart.evaluate("image => image.complete && image.naturalWidth > 500"), "the chart is drawn"
-        page.screenshot(path=str(shots / "mail.png"))
+
+
+@contextlib.contextmanager
+def _page() -> Generator[Page]:
+    chromium = browser.find()
+    if chromium is None:
+        pytest.skip("Chromium is missing: apt-get install chromium")
+    with browser.browser(chromium) as opened:
+        yield opened.new_page(viewport={"width": 1200, "height": 1000})

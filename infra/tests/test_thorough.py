@@ -12,6 +12,7 @@ import pytest
 from infra.environment import ROOT
 from infra.testing.thorough import CHANGED, concerned
 
+pytestmark = pytest.mark.thorough("infra/testing/*", "conftest.py", "pyproject.toml")
 TEST = "infra/tests/e2e/test_platform.py"
 MODULE = """
 import pytest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import urllib.request
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -15,7 +14,7 @@ import pytest
 
 from ci.cluster_test.platform import Platform
 from ci.cluster_test.watching import Watcher
-from infra.environment import ROOT
+from infra.testing import browser
 from infra.testing.parts import eventually
 from infra.testing.proof import click, get, sales_reports, send_event, source_revenue
 from leandata import serving
@@ -28,7 +27,6 @@ from leandata.warehouse import Warehouse
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 TODAY = date(2026, 11, 24)
 WEEK = last_complete_week(TODAY)
-SHOTS = Path(os.environ.get("LEANDATA_SCREENSHOTS") or ROOT / "build" / "screenshots" / "cluster")
 TASKS = {
     ("collect_shop", "plan"), ("collect_shop", "collect"), ("collect_shop", "customers"), ("collect_shop", "load"),
     ("transform", "build"), ("publish_serving", "publish"), ("customer_features", "compute"),
@@ -103,7 +101,7 @@ def test_the_dashboard_shows_the_week_and_can_be_clicked(platform: Platform, por
         password=platform.secret("dash-password"),
         revenue=source_revenue(WEEK),
         week=WEEK,
-        shots=SHOTS,
+        shots=browser.SHOTS / "cluster",
     )
 
 

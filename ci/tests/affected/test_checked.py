@@ -17,6 +17,7 @@ from ci.affected.tree import Tree
 from ci.tests.affected.test_stacks import WHOLE
 from ci.verbs.check import commands, said
 
+pytestmark = pytest.mark.thorough("ci/*", "infra/*", "shared/*", "pyproject.toml")
 _PROJECT = """
 [tool.basedpyright]
 include = ["ours", "other"]

@@ -15,6 +15,8 @@ from ci.commands import VERBS
 from ci.tests.affected.test_stacks import WHOLE
 from ci.verbs import test as testing
 
+pytestmark = pytest.mark.thorough("ci/*", "infra/*", "shared/*", "conftest.py", "pyproject.toml")
+
 
 @functools.cache
 def tree() -> Tree:
@@ -30,19 +32,22 @@ def files(path: str) -> frozenset[str]:
     return frozenset(choose(changed(path), tree=tree()).files)
 
 
-EVERY = frozenset(Choosing(WHOLE, tree=tree()).tests())
+@functools.cache
+def every() -> frozenset[str]:
+    return frozenset(Choosing(WHOLE, tree=tree()).tests())
 
 
 def test_the_tests_are_those_that_pytest_collects() -> None:
-    assert "shared/tests/test_lake.py" in EVERY
-    assert "services/api/tests/test_api.py" in EVERY
-    assert not any(path.startswith("ci/cluster_test/") for path in EVERY), "they are no testpath"
-    assert not any(path.endswith(("/conftest.py", "/graphs.py")) for path in EVERY)
+    assert "shared/tests/test_lake.py" in every()
+    assert "services/api/tests/test_api.py" in every()
+    assert not any(path.startswith("ci/cluster_test/") for path in every()), "they are no testpath"
+    assert not any(path.endswith(("/conftest.py", "/graphs.py")) for path in every())
 
 
-@pytest.mark.parametrize("test", sorted(EVERY)[::12])
-def test_a_changed_test_is_run(test: str) -> None:
-    assert test in files(test)
+@pytest.mark.parametrize("part", range(12))
+def test_a_changed_test_is_run(part: int) -> None:
+    for test in sorted(every())[part::144]:
+        assert test in files(test)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +74,7 @@ def test_a_changed_test_is_run(test: str) -> None:
     ],
 )  # fmt: skip
 def test_what_a_test_is_made_of_runs_it_and_nothing_else_does(path: str, run: str, not_run: str) -> None:
-    assert {run, not_run} <= EVERY
+    assert {run, not_run} <= every()
     assert run in files(path)
     assert not_run not in files(path)
 
@@ -93,7 +98,7 @@ SERVICES_OWN = [
 )
 def test_what_a_program_only_says_to_start_runs_no_test_of_declarations(path: str, declares: str) -> None:
     assert path in WHOLE.after
-    assert declares in EVERY
+    assert declares in every()
     assert declares not in files(path)
 
 
@@ -108,7 +113,7 @@ def test_what_deploys_the_whole_platform_is_run_for_the_code_of_every_service(pa
     ["ci/tests/release/test_rollback.py", "ci/tests/test_deploying.py", "ci/tests/drift/test_by_hand_on_a_platform.py"],
 )
 def test_what_deploys_a_few_stacks_is_not_run_for_the_code_of_others(path: str, deploys: str) -> None:
-    assert deploys in EVERY
+    assert deploys in every()
     assert deploys not in files(path)
 
 
@@ -135,7 +140,7 @@ def test_what_deploys_a_few_stacks_is_run_for_what_the_verb_itself_is_made_of(pa
 
 @pytest.mark.parametrize("path", SERVICES_OWN)
 def test_one_file_of_a_service_runs_at_most_a_fifth_of_all(path: str) -> None:
-    assert len(files(path)) <= len(EVERY) / 5
+    assert len(files(path)) <= len(every()) / 5
 
 
 @pytest.mark.parametrize(
@@ -150,7 +155,7 @@ def test_a_verb_runs_the_tests_that_say_its_name_or_take_the_whole_table(
     path: str, says_it: str, does_not: str
 ) -> None:
     assert path in WHOLE.after
-    assert {says_it, does_not} <= EVERY
+    assert {says_it, does_not} <= every()
     assert says_it in files(path)
     assert does_not not in files(path)
 
@@ -167,12 +172,12 @@ def test_why_a_platform_is_deployed_anew_names_the_verb() -> None:
 
 @pytest.mark.parametrize("path", ["uv.lock", "pyproject.toml", "conftest.py"])
 def test_what_every_test_stands_on_runs_all(path: str) -> None:
-    assert files(path) == EVERY
+    assert files(path) == every()
 
 
 def test_a_file_that_nobody_names_runs_all_and_says_why() -> None:
     found = choose(changed("strange.bin", after=WHOLE.after | {"strange.bin"}), tree=tree())
-    assert frozenset(found.files) == EVERY
+    assert frozenset(found.files) == every()
     assert found.why_all == "strange.bin is a file that nobody names"
 
 
@@ -185,26 +190,26 @@ def test_a_deleted_test_is_not_run() -> None:
     gone = "shared/tests/test_clock.py"
     found = choose(changed(gone, after=WHOLE.after - {gone}), tree=tree())
     assert gone not in found.files
-    assert found.all_ == len(EVERY) - 1
+    assert found.all_ == len(every()) - 1
 
 
 def test_without_a_change_nothing_is_run() -> None:
     found = choose(changed(), tree=tree())
-    assert (dict(found.files), found.all_) == ({}, len(EVERY))
+    assert (dict(found.files), found.all_) == ({}, len(every()))
 
 
 def test_every_file_that_is_run_has_its_reason() -> None:
     found = choose(changed("shared/leandata/clock.py"), tree=tree())
     assert found.files["shared/tests/test_clock.py"] == "shared/tests/test_clock.py -> shared/leandata/clock.py"
     assert all(found.files.values())
-    assert 0 < len(found.files) < len(EVERY)
+    assert 0 < len(found.files) < len(every())
 
 
 def test_shared_fixtures_count_for_those_that_ask_for_them() -> None:
     asked = Choosing(changed(), tree=tree())
     assert "infra/testing/fixtures.py" in asked._starts("services/airflow/tests/test_pipelines.py")
     assert "infra/testing/fixtures.py" not in asked._starts("shared/tests/test_clock.py")
-    assert files("infra/testing/fixtures.py") == EVERY, "every run of pytest loads it"
+    assert files("infra/testing/fixtures.py") == every(), "every run of pytest loads it"
 
 
 def test_the_verb_prints_how_many_of_how_many(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,9 @@ from infra.components.stack import folder
 from infra.environment import ROOT, Environment, names
 from leandata.errors import LeandataError
 
+pytestmark = pytest.mark.thorough(
+    "ci/*", "infra/*", "shared/*", "pyproject.toml", "services/*/deploy.py", "services/*/service.toml", "*Dockerfile"
+)
 PATHS = frozenset(tracked(ROOT))
 OLD = {path: (ROOT / path).read_bytes() for path in (*LOCKS, *(p for p in PATHS if p.startswith(ENVIRONMENTS)))}
 WHOLE = Changes(root=ROOT, commit="0" * 40, before=PATHS, after=PATHS, changed=frozenset(), old=OLD)

@@ -460,12 +460,18 @@ def test_where_nothing_is_deployed_there_is_nothing_to_look_at(engine: Make) -> 
 def test_the_password_s_file_is_told_beside_the_address_and_the_password_is_not() -> None:
     outputs = {"dash": {"url": "http://d", "password_file": "/secrets/dash"}, "airflow": {"url": "http://a"}}
     found = SimpleNamespace(outputs=lambda name: outputs.get(name, {}))
-    lines = deploy.look_first(cast("Engine", found)).splitlines()
-    assert lines[:2] == [
+    assert deploy.look_first(cast("Engine", found)).splitlines() == [
         "  Sales dashboard  http://d   user analyst, password in /secrets/dash",
         "  Airflow          http://a",
     ]
-    assert lines[2].startswith("Look first at the mailed reports")
+
+
+def test_only_where_mails_can_be_read_are_they_what_to_look_at_first() -> None:
+    outputs = {"mail": {"mail_url": "http://m"}}
+    found = SimpleNamespace(outputs=lambda name: outputs.get(name, {}))
+    lines = deploy.look_first(cast("Engine", found)).splitlines()
+    assert lines[0] == "  Mailed reports   http://m"
+    assert lines[1].startswith("Look first at the mailed reports")
 
 
 def test_who_may_see_single_customers_is_told_how_to_log_in() -> None:

@@ -30,6 +30,7 @@ from ci.tests.comment.test_approvals_and_issues import drifted
 from ci.workflows.described import FOLDER
 from infra.environment import ROOT
 
+pytestmark = pytest.mark.thorough("ci/*", "infra/*", "shared/*", "services/*/service.toml", ".github/*", "Makefile")
 # What GitHub puts into the variables of a job; a matrix gives one of its rows.
 GIVEN = {"BASE": "HEAD", "ENVIRONMENT": "dev", "GITHUB_EVENT_PATH": "event.json"}
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / FOLDER).glob("*.yml"))}

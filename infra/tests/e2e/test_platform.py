@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from infra.environment import ROOT
+from ci.engine import Engine
 from infra.provider import health
 from infra.testing import browser
 from infra.testing.checkout import Checkout, cut_power, free_base
@@ -31,7 +31,6 @@ from leandata.datasets import dataset
 from leandata.settings import DatabaseAddress, WarehouseAddress
 from leandata.warehouse import Warehouse
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 TODAY = date(2026, 11, 24)
 WEEK = last_complete_week(TODAY)
 LOCKS = ("pyproject.toml", "uv.lock")
@@ -44,10 +43,11 @@ DATA = (
     "infra/testing/*",
     *LOCKS,
 )
+WHOLE = (*DATA, "ci/*", "infra/*", "services/*/deploy.py", "services/*/service.toml", "services/*/__main__.py")
 ROUTES = tuple(
     f"services/api/serving/{name}.py" for name in ("answers", "catalog", "customers", "figures", "predictions")
 )
-SHOTS = Path(os.environ.get("LEANDATA_SCREENSHOTS") or ROOT / "build" / "screenshots")
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.thorough(*WHOLE)]
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,6 @@ def mail(platform: Checkout) -> EmailMessage:
 
 
 def outputs(platform: Checkout, stack: str) -> dict[str, Any]:
-    from ci.engine import Engine
-
     return Engine(environment=platform.environment, pulumi=Path("pulumi")).outputs(stack)
 
 
@@ -106,7 +104,7 @@ def test_the_week_s_revenue_is_the_same_to_the_cent_from_the_source_to_the_mail(
         marts = {row["week"]: row["revenue"] for row in warehouse.table(dataset("sales.weekly_sales")).to_pylist()}
     assert marts[WEEK.start] == expected
 
-    url = f"http://127.0.0.1:{platform.environment.port('api')}/v1/sales/weekly?from={WEEK.start}&to={WEEK.start}"
+    url = f"{platform.url('api')}/v1/sales/weekly?from={WEEK.start}&to={WEEK.start}"
     answer = get(url, X_API_Key=platform.secret("api-key"))
     assert [Decimal(week["revenue"]) for week in answer["weeks"]] == [expected]
     assert answer["data_until"] == str(TODAY - timedelta(days=1))
@@ -129,7 +127,7 @@ def test_the_mail_has_pictures_and_says_where_its_figures_come_from(mail: EmailM
 
 
 def test_customer_features_are_computed_on_dask_and_published(platform: Checkout, mail: EmailMessage) -> None:
-    url = f"http://127.0.0.1:{platform.environment.port('api')}/v1/freshness"
+    url = f"{platform.url('api')}/v1/freshness"
 
     def features() -> list[int]:
         found = get(url, X_API_Key=platform.secret("api-key"))["datasets"]
@@ -140,12 +138,12 @@ def test_customer_features_are_computed_on_dask_and_published(platform: Checkout
 
 def test_the_dashboard_shows_the_week_and_can_be_clicked(platform: Checkout, mail: EmailMessage) -> None:
     click(
-        dash=f"http://127.0.0.1:{platform.environment.port('dash')}",
-        mail=f"http://127.0.0.1:{platform.environment.port('mail-web')}",
+        dash=platform.url("dash"),
+        mail=platform.url("mail-web"),
         password=platform.secret("dash-password"),
         revenue=source_revenue(WEEK),
         week=WEEK,
-        shots=SHOTS,
+        shots=browser.SHOTS,
     )
 
 
@@ -171,7 +169,7 @@ def world(platform: Checkout, mail: EmailMessage) -> World:
 
 
 def api_of(platform: Checkout) -> routes.Api:
-    return routes.Api(url=f"http://127.0.0.1:{platform.environment.port('api')}", key=platform.secret("api-key"))
+    return routes.Api(url=platform.url("api"), key=platform.secret("api-key"))
 
 
 @pytest.mark.thorough(*DATA)
@@ -179,7 +177,7 @@ def test_every_number_of_the_mailed_report_is_that_of_the_csv(
     platform: Checkout, mail: EmailMessage, world: World
 ) -> None:
     ledger = Ledger()
-    dash = f"http://127.0.0.1:{platform.environment.port('dash')}"
+    dash = platform.url("dash")
     mails.report(ledger, mail, shop=world.shop, since=world.since, dash=dash)
     print(ledger.told())
     ledger.demand_right()
@@ -201,13 +199,13 @@ def test_every_number_of_every_page_and_download_is_that_of_the_csv(platform: Ch
     if chromium is None:
         pytest.skip("Chromium is missing: apt-get install chromium")
     ledger = Ledger()
-    url = f"http://127.0.0.1:{platform.environment.port('dash')}"
+    url = platform.url("dash")
     checked = datetime.fromisoformat(api_of(platform).json("/v1/checks")["checks"][0]["checked_at"])
     with browser.browser(chromium) as opened:
         editor, viewer = (opened.new_context(viewport={"width": 1200, "height": 1000}).new_page() for _ in range(2))
-        visit = pages.Visit(page=editor, url=url, ledger=ledger, world=world, shots=SHOTS)
+        visit = pages.Visit(page=editor, url=url, ledger=ledger, world=world, shots=browser.SHOTS)
         pages.everything(visit, editor=platform.secret("dash-editor-password"), checked=checked)
-        other = pages.Visit(page=viewer, url=url, ledger=ledger, world=world, shots=SHOTS)
+        other = pages.Visit(page=viewer, url=url, ledger=ledger, world=world, shots=browser.SHOTS)
         pages.viewer(other, password=platform.secret("dash-password"))
     print(ledger.told())
     ledger.demand_right()
@@ -215,7 +213,7 @@ def test_every_number_of_every_page_and_download_is_that_of_the_csv(platform: Ch
 
 
 def test_an_event_is_kept_before_it_is_acknowledged(platform: Checkout) -> None:
-    event = send_event(f"http://127.0.0.1:{platform.environment.port('api')}", key=platform.secret("api-key"))
+    event = send_event(platform.url("api"), key=platform.secret("api-key"))
     with connect(DatabaseAddress.parse(outputs(platform, "database")["events_writer"])) as connection:
         query = "SELECT count(*) FROM events.inbox WHERE event_id = %s"
         assert connection.execute(query, [event]).fetchone() == (1,)

@@ -123,7 +123,7 @@ def keys(on: Checkout) -> dict[str, str]:
 
 def weekly(on: Checkout) -> str:
     """The sales of every week, as the API tells them."""
-    url = f"http://127.0.0.1:{on.environment.port('api')}/v1/sales/weekly"
+    url = f"{on.url('api')}/v1/sales/weekly"
     return json.dumps(get(url, X_API_Key=on.secret("api-key")), sort_keys=True)
 
 
@@ -141,7 +141,7 @@ def test_a_part_that_was_lost_alone_comes_back_to_the_cent(platform: Checkout, p
     place = LOST[part](platform.state)
     assert place.exists(), sorted(path.name for path in platform.state.iterdir())
     before = weekly(platform)
-    send_event(f"http://127.0.0.1:{platform.environment.port('api')}", key=platform.secret("api-key"))
+    send_event(platform.url("api"), key=platform.secret("api-key"))
     cut_power(platform)
     shutil.rmtree(place)
     begun = time.monotonic()

@@ -4,9 +4,11 @@ with its age; what is not known is 503; and when the database speaks again all o
 from __future__ import annotations
 
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -41,7 +43,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
             moved = url_of(replace(address, host="127.0.0.1", port=between.port))
             api.settings = {**api.settings, f"LEANDATA_{name}": moved}
         with api.process():
-            yield World(api=api, between=between)
+            try:
+                yield World(api=api, between=between)
+            finally:
+                between.end()  # a process that is told to end would wait for what it asked
 
 
 def test_what_is_known_is_served_with_its_age_while_the_database_is_silent(world: World) -> None:
@@ -62,16 +67,19 @@ def test_what_is_not_known_is_said_to_be_out_of_reach_and_found_again_later(worl
     assert api.client.get("/v1/sales/weekly").status_code == 200
     assert api.client.post("/v1/events", json=event()).status_code == 202
     world.between.fall()
-    for method, path, body in (
+    asked: list[tuple[str, str, Any]] = [
         ("GET", "/v1/sales/weekly?from=2026-11-02", None),
         ("GET", "/v1/datasets/sales.weekly_sales/export?format=csv", None),
         ("GET", "/v1/events/totals", None),
         ("POST", "/v1/events", one),
         ("GET", "/readyz", None),
-    ):
-        answer = api.client.request(method, path, json=body, timeout=patient)
+    ]
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(api.client.request, *ask[:2], json=ask[2], timeout=patient) for ask in asked]
+        unheard = httpx.get(f"{api.url}/v1/freshness", headers={"X-API-Key": "ldk_unheard_of"}, timeout=patient)
+        answers = [one.result() for one in waiting]
+    for (_, path, _), answer in zip(asked, answers, strict=True):
         assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json"), path
-    unheard = httpx.get(f"{api.url}/v1/freshness", headers={"X-API-Key": "ldk_unheard_of"}, timeout=patient)
     assert (unheard.status_code, unheard.headers["retry-after"]) == (503, "2")
     world.between.end()
     parts.eventually(lambda: httpx.get(f"{api.url}/readyz", timeout=patient).status_code == 200)
