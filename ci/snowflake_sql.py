@@ -197,6 +197,11 @@ def _granted_role(one: Properties) -> Iterator[str]:
     yield f"GRANT ROLE {identifier(one.get('roleName'))} TO {to}"
 
 
+def _granted_database_role(one: Properties) -> Iterator[str]:
+    role, to = identifier(one.get("databaseRoleName")), identifier(one.get("parentRoleName"))
+    yield f"GRANT DATABASE ROLE {role} TO ROLE {to}"
+
+
 def _granted(one: Properties) -> Iterator[str]:
     privileges = ", ".join(sorted(map(str, one.get("privileges") or []))) or "ALL PRIVILEGES"
     more = " WITH GRANT OPTION" if one.get("withGrantOption") else ""
@@ -260,7 +265,7 @@ SECTIONS: tuple[tuple[str, Mapping[str, Writer]], ...] = (
     ("File formats", {"FileFormatParquet": _format}),
     ("Stages", {"StageExternalS3": _stage}),
     ("Functions", {"FunctionPython": _function}),
-    ("Who has which role", {"GrantAccountRole": _granted_role}),
+    ("Who has which role", {"GrantAccountRole": _granted_role, "GrantDatabaseRole": _granted_database_role}),
     ("What roles own", {"GrantOwnership": _owned}),
     ("What roles may do", {"GrantPrivilegesToAccountRole": _granted}),
 )

@@ -31,6 +31,8 @@ from ci.bench.pipelines import TARGETS as PIPELINE_TARGETS
 from ci.bench.pipelines import measure as pipelines
 from ci.bench.previews import TARGETS as PREVIEW_TARGETS
 from ci.bench.previews import measure as previews
+from ci.bench.sizes import TARGETS as SIZE_TARGETS
+from ci.bench.sizes import measure as sizes
 from ci.cli import Options, emit
 from infra.environment import ROOT
 from infra.provider import health
@@ -58,6 +60,7 @@ _TARGETS = {
     **FEATURE_TARGETS,
     **PIPELINE_TARGETS,
     **PREVIEW_TARGETS,
+    **SIZE_TARGETS,
 }
 
 
@@ -129,6 +132,7 @@ def bench(options: Options) -> int:
         "pipelines": pipelines,
         "platform": platform,
         "previews": previews,
+        "sizes": sizes,
     }
     strange = sorted(asked - set(known))
     if strange:

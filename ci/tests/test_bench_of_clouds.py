@@ -54,7 +54,7 @@ def test_every_target_names_a_bound() -> None:
 def test_the_verb_knows_the_measure_and_refuses_others_with_its_name() -> None:
     with pytest.raises(
         LeandataError,
-        match=r"ONLY is one or more of: airflow, api, cloud, compare, dash, exports, features, load, pipelines, platform, previews",
+        match=r"ONLY is one or more of: airflow, api, cloud, compare, dash, exports, features, load, pipelines, platform, previews, sizes",
     ):
         bench(Options(only="clouds", out="", json=False))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.bench import pipelines
+from ci.bench import pipelines, sizes
 from ci.programs import module_path
 from infra.environment import ROOT
 from infra.testing import parts
@@ -63,3 +63,25 @@ def test_memory_is_also_what_processes_hold_that_were_begun_and_the_most_is_kept
     before, most, after = map(int, ran.stdout.split())
     assert most >= before + HELD
     assert after < before + HELD
+
+
+def test_a_shop_that_was_made_larger_has_as_many_times_the_customers_who_order_as_the_first_do(
+    postgres_server: parts.Postgres,
+) -> None:
+    shop = postgres_server.database("bench_sizes", owner="bench_sizes_owner")
+    with connect(shop) as connection:
+        connection.execute("CREATE TABLE customers (customer_id bigint PRIMARY KEY, created_on date NOT NULL)")
+        connection.execute(
+            "CREATE TABLE orders (customer_id bigint, ordered_on date, quantity integer, amount_usd numeric)"
+        )
+        connection.execute("INSERT INTO customers VALUES (1, '2026-01-01'), (7, '2026-01-02')")
+        connection.execute(
+            "INSERT INTO orders VALUES (1, '2026-01-01', 1, 2.5), (7, '2026-01-02', 1, 3), (7, '2026-02-02', 2, 4)"
+        )
+    sizes.grow(shop, times=1)
+    sizes.grow(shop, times=4)
+    with connect(shop) as connection:
+        asked = "SELECT count(*), count(DISTINCT customer_id), sum(amount_usd) FROM orders"
+        assert connection.execute(asked).fetchone() == (12, 8, 38)
+        known = "SELECT array_agg(customer_id ORDER BY customer_id) FROM customers"
+        assert connection.execute(known).fetchone() == ([1, 7, 8, 14, 15, 21, 22, 28],)

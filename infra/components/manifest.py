@@ -44,6 +44,12 @@ class Datasets(Observed):
     writes: list[str]
 
 
+class WarehouseData(Datasets):
+    """The same of the warehouse; with `metering` the service also reads what the warehouses used of credits."""
+
+    metering: bool = False
+
+
 class DatabaseRoles(Observed):
     """The roles under which a service connects to PostgreSQL: each may do what its role may."""
 
@@ -54,7 +60,7 @@ class DataAccess(Observed):
     """What a service may do with data, by store."""
 
     lake: Datasets
-    warehouse: Datasets
+    warehouse: WarehouseData
     database: DatabaseRoles
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pulumi
 
+from infra.components import naming
 from infra.components.service import Texts
 from infra.components.stack import Stack
 
@@ -32,6 +33,22 @@ def service_settings(stack: Stack, service: str, parts: Texts) -> dict[str, pulu
     if stack.environment.today:
         common = {**common, "TODAY": stack.environment.today}
     return {f"LEANDATA_{name}": value for name, value in sorted({**common, **parts}.items())}
+
+
+def health_pages(stack: Stack, service: str) -> str:
+    """Where the services that `service` calls say how they are: name=url by comma, by name.
+
+    A service is asked where its process of the same name is ready for requests; one that this environment has not, or
+    whose process says nothing, is left out.
+    """
+    known = naming.services(stack.environment.root)
+    pages: list[str] = []
+    for name in sorted(known[service].network.calls):
+        if name in known and name in stack.environment.file.ports.offsets:
+            process = known[name].one(name)
+            if page := process.ready or process.health:
+                pages.append(f"{name}={stack.listen(name).url}{page}")
+    return ",".join(pages)
 
 
 def code_commit(root: Path, service: str) -> str:

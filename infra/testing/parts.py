@@ -185,6 +185,7 @@ class Warehouse:
     folder: Path
     port: int
     functions: tuple[Function, ...] = field(default_factory=lambda: functions(ROOT))
+    answer_within: float = 40
     process: subprocess.Popen[bytes] | None = None
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -200,7 +201,7 @@ class Warehouse:
         """Start it on its data, with its functions."""
         said = json.dumps([one.plain() for one in self.functions])
         command = [str(STANDIN_PYTHON), str(LAUNCHER), "--port", str(self.port), "--data", str(self.folder / "data")]
-        command += ["--functions", said]
+        command += ["--functions", said, "--answer-within", str(self.answer_within)]
         ready = {"kind": "http", "url": f"http://127.0.0.1:{self.port}/healthz", "port": 0}
         log = self.folder / "warehouse.log"
         self.process = self._stack.enter_context(running(command, ready=lambda: health.healthy(ready), log=log))

@@ -23,7 +23,17 @@ from infra.testing.parts import free_port, running
 from leandata.clock import Week, last_complete_week
 from leandata.database import connect
 from leandata.datasets import dataset
-from leandata.serving import Health, Run, Volume, publish, record_health, record_run, record_volumes
+from leandata.serving import (
+    Health,
+    Run,
+    Spend,
+    Volume,
+    publish,
+    record_health,
+    record_run,
+    record_spend,
+    record_volumes,
+)
 from leandata.settings import DatabaseAddress
 from leandata.tables import schema
 
@@ -144,12 +154,14 @@ def put_runs(address: DatabaseAddress, *, today: date, nights: int = 16) -> None
 
 
 def put_watched(address: DatabaseAddress, *, today: date) -> None:
-    """What the pipelines noted until noon of `today`: all parts answer but Dask, and yesterday's orders were few."""
+    """What the pipelines noted until noon of `today`: all parts answer but Dask, yesterday's orders were few, and two
+    warehouses are metered."""
     noon = datetime.combine(today, time(12), UTC)
     health = [
         Health(part=name, state=state, detail=told, milliseconds=4, looked_at=noon, since=noon - timedelta(hours=2))
         for name, state, told in (
-            ("airflow", "up", "answers requests"), ("dask", "down", "does not answer: connection refused"),
+            ("airflow", "up", "answers requests"), ("api", "up", "answers requests"),
+            ("dask", "down", "does not answer: connection refused"),
             ("lake", "up", "can be listed"), ("warehouse", "up", "answers queries"),
         )
     ]  # fmt: skip
@@ -160,9 +172,15 @@ def put_watched(address: DatabaseAddress, *, today: date) -> None:
         )
         for back in range(28, 0, -1)
     ]  # fmt: skip
+    spend = [
+        Spend(warehouse=name, day=today - timedelta(days=back), credits=Decimal(back % 7) / most)
+        for name, most in (("PEOPLE", 40), ("PIPELINES", 8))
+        for back in range(28, 0, -1)
+    ]
     with connect(address) as connection:
         record_health(connection, health)
         record_volumes(connection, volumes)
+        record_spend(connection, spend)
 
 
 def put_model(address: DatabaseAddress, *, today: date) -> None:

@@ -7,7 +7,7 @@ import json
 from infra.components.connections import address_of
 from infra.components.manifest import ServiceManifest
 from infra.components.orchestrator import Orchestrator
-from infra.components.settings import service_settings
+from infra.components.settings import health_pages, service_settings
 from infra.components.stack import Stack
 from infra.stacks.database.outputs import DatabaseOutputs
 from infra.stacks.lake.outputs import LakeOutputs
@@ -26,6 +26,7 @@ def program() -> None:
     parts = {
         "DASK": DaskOutputs.of(stack).scheduler,
         "EVENTS": database.events_reader,
+        "HEALTH_PAGES": health_pages(stack, "airflow"),
         "LAKE_CURATED": lake.curated,
         "LAKE_MODELS": lake.models,
         "LAKE_RAW": lake.raw,

@@ -22,7 +22,8 @@ _KNOWN = frozenset(
     {
         "AIRFLOW_URL", "API_KEY_FILE", "API_URL", "COMMIT", "DASH_EDITOR_PASSWORD_FILE",
         "DASH_PASSWORD_FILE", "DASH_SESSION_KEY_FILE", "DASH_URL",
-        "DASK", "ENVIRONMENT", "EVENTS", "LAKE_CURATED", "LAKE_MODELS", "LAKE_RAW", "LOG", "MAIL", "MAIL_URL",
+        "DASK", "ENVIRONMENT", "EVENTS", "HEALTH_PAGES", "LAKE_CURATED", "LAKE_MODELS", "LAKE_RAW", "LOG",
+        "MAIL", "MAIL_URL",
         "OWNER_MAIL", "REPORT_RECIPIENTS", "SERVICE", "SERVING", "SHOP", "SOURCES", "SOURCE_NOTE", "TODAY",
         "TRUSTED_PROXIES", "WAREHOUSE",
     }
@@ -293,6 +294,16 @@ class Settings:
         return Links(
             airflow=get("AIRFLOW_URL", ""), api=get("API_URL", ""), dash=get("DASH_URL", ""), mail=get("MAIL_URL", "")
         )
+
+    @property
+    def health_pages(self) -> Mapping[str, str]:
+        """Where each service that is called says how it is, by its name. Raises SettingsError for what names none."""
+        parts = [part.partition("=") for part in self.values.get("HEALTH_PAGES", "").split(",") if part.strip()]
+        for name, _, url in parts:
+            if not name.strip() or not url.startswith(("http://", "https://")):
+                hint = "It is services and their pages, such as api=http://127.0.0.1:8000/readyz"
+                raise SettingsError(f"{PREFIX}HEALTH_PAGES names no page of {name.strip()!r}", hint=hint)
+        return {name.strip(): url.strip() for name, _, url in parts}
 
     def today(self) -> date:
         """The day it is: LEANDATA_TODAY where it is set, else by the clock in UTC. Raises SettingsError."""

@@ -43,6 +43,15 @@ def schema(dataset: Dataset, *, stored: bool = False) -> pa.Schema:
     return pa.schema([pa.field(column.name, _TYPES[column.type](), nullable=column.nullable) for column in columns])
 
 
+def fitted(dataset: Dataset, table: pa.Table) -> pa.Table:
+    """The table with the columns and types of the contract. Raises ContractError where a value does not fit."""
+    found = schema(dataset)
+    try:
+        return table.select(found.names).cast(found)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise ContractError(f"a value does not fit: {error}", where=dataset.name) from error
+
+
 def validate(dataset: Dataset, table: pa.Table, *, latest: Any = None) -> Validation:
     """Split `table` by the contract: every column there and typed, no null where none may be, nothing below minimum.
 

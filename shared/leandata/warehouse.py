@@ -84,14 +84,16 @@ class Warehouse:
         self.retried(lambda: self.execute(dataset.create_table_sql()))
 
     def table(self, dataset: Dataset) -> pa.Table:
-        """All rows of the dataset, by its key, typed by its contract. Raises WarehouseError."""
-        import pyarrow as pa
-
-        from leandata.tables import schema
+        """All rows of the dataset, by its key, typed by its contract. Raises WarehouseError, and ContractError where a
+        value is not of its type.
+        """
+        from leandata.tables import fitted
 
         names = [column.name for column in dataset.columns]
-        rows = self.query(f"SELECT {', '.join(names)} FROM {dataset.warehouse_table} ORDER BY {', '.join(dataset.key)}")
-        return pa.Table.from_pylist(rows, schema=schema(dataset))
+        sql = f"SELECT {', '.join(names)} FROM {dataset.warehouse_table} ORDER BY {', '.join(dataset.key)}"
+        with self._cursor(sql, ()) as cursor:
+            rows = cursor.fetch_arrow_all(force_return_table=True)
+        return fitted(dataset, rows.rename_columns([name.lower() for name in rows.column_names]))
 
     def load(self, dataset: Dataset, slices: Mapping[date | None, Manifest], *, stage: str) -> LoadResult:
         """Put the published slices in place of what the table holds of them, in one transaction.
@@ -181,6 +183,7 @@ class Warehouse:
             "application": "leandata",
             "login_timeout": self._timeout,
             "network_timeout": self._timeout,
+            "arrow_number_to_decimal": True,
             "session_parameters": {"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False, "TIMEZONE": "UTC"},
         }
         named = {"host": address.host, "role": address.role, "warehouse": address.warehouse}

@@ -158,3 +158,15 @@ def test_ages_are_counted_to_the_clock_or_to_noon_of_the_day_that_is_fixed() -> 
 def test_a_secret_is_read_without_the_white_space_around_it(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(" k \n")
     assert Settings.load({"LEANDATA_API_KEY_FILE": str(tmp_path / "key")}).secret("API_KEY_FILE") == "k"
+
+
+def test_services_say_how_they_are_on_pages_of_their_own() -> None:
+    assert Settings.load({}).health_pages == {}
+    pages = Settings.load({"LEANDATA_HEALTH_PAGES": "api=http://h:1/readyz, dash=https://d.example/healthz?a=b,"})
+    assert pages.health_pages == {"api": "http://h:1/readyz", "dash": "https://d.example/healthz?a=b"}
+
+
+@pytest.mark.parametrize(("text", "name"), [("api", "api"), ("=http://h/", ""), ("api=tcp://h:1", "api"), ("a=", "a")])
+def test_a_service_without_a_page_is_named(text: str, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"LEANDATA_HEALTH_PAGES names no page of '{name}'"):
+        assert Settings.load({"LEANDATA_HEALTH_PAGES": f"dash=http://h/,{text}"}).health_pages

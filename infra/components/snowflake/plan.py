@@ -62,6 +62,7 @@ class Functional:
     comment: str
     service: str
     access: tuple[str, ...]
+    metering: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +118,8 @@ def plan(
         if opened:
             _demand(set(opened) <= known, name, "names a dataset whose schema is not in the layout")
             comment = f"The service {name}: {manifest.description}"
-            roles.append(Functional(role=service_role(name), comment=comment, service=name, access=tuple(opened)))
+            role, metering = service_role(name), manifest.data.warehouse.metering
+            roles.append(Functional(role=role, comment=comment, service=name, access=tuple(opened), metering=metering))
     for team, opened in sorted(team_access(manifests, catalog=catalog).items()):
         own = sorted({one.role for one in opened} & known)
         comment = f"People of {team}: they read what they own and what their services use"

@@ -16,6 +16,8 @@ from infra.components.stack import Stack
 
 Roles = Mapping[str, snowflake.AccountRole]
 Kind = Literal["DATABASE", "FILE FORMATS", "FUNCTIONS", "SCHEMA", "STAGES", "TABLES", "VIEWS"]
+USAGE_VIEWER = '"SNOWFLAKE"."USAGE_VIEWER"'
+"""It reads the history of use in SNOWFLAKE.ACCOUNT_USAGE (docs.snowflake.com, "SNOWFLAKE database roles")."""
 _OnObject = snowflake.GrantPrivilegesToAccountRoleOnAccountObjectArgs
 _OnSchema = snowflake.GrantPrivilegesToAccountRoleOnSchemaArgs
 _Future = snowflake.GrantPrivilegesToAccountRoleOnSchemaObjectFutureArgs
@@ -92,6 +94,21 @@ def make_memberships(parent: pulumi.Resource, *, stack: Stack, plan: Plan, roles
             opts=options,
         )
         for role, holder in plan.memberships()
+    ]
+
+
+def make_metering(parent: pulumi.Resource, *, stack: Stack, plan: Plan, roles: Roles) -> list[pulumi.Resource]:
+    """Who may read what warehouses used: Snowflake's own role for it, which only ACCOUNTADMIN grants."""
+    options = provider.options(stack, admin="ACCOUNTADMIN", parent=parent, replaced=True)
+    return [
+        snowflake.GrantDatabaseRole(
+            f"{one.role}-metering",
+            database_role_name=USAGE_VIEWER,
+            parent_role_name=roles[one.role].name,
+            opts=options,
+        )
+        for one in plan.services
+        if one.metering
     ]
 
 

@@ -14,7 +14,7 @@ from infra.components.snowflake import integration, keys, provider
 from infra.components.snowflake.account import make_account
 from infra.components.snowflake.compute import make_warehouses
 from infra.components.snowflake.plan import STAGES, Access, Place, Plan, plan, user
-from infra.components.snowflake.roles import Roles, make_grants, make_memberships, make_roles
+from infra.components.snowflake.roles import Roles, make_grants, make_memberships, make_metering, make_roles
 from infra.components.stack import Stack
 from infra.components.warehouse import DatabaseLayout
 from leandata.datasets import CATALOG
@@ -38,6 +38,7 @@ def make(
     databases, schemas = _make_databases(parent, stack=stack, layout=layout)
     grants = make_grants(parent, stack=stack, plan=planned, roles=roles, databases=databases, schemas=schemas)
     make_memberships(parent, stack=stack, plan=planned, roles=roles)
+    make_metering(parent, stack=stack, plan=planned, roles=roles)
     make_warehouses(parent, stack=stack, plan=planned, roles=roles)
     integrated = integration.make_integration(parent, stack=stack, layout=layout, zones=zones)
     read = {zone: [*made, *grants] for zone, made in integrated.items()}  # rights on what will be come before it

@@ -7,6 +7,8 @@ internals, so fakesnow is pinned exactly. What it changes, and why, was measured
 - a failing statement is an SQL error, never an HTTP 500, which clients would retry for minutes;
 - SUM of decimals is exact;
 - results are kept for a while, not for ever;
+- a statement that takes long is answered with where its result will be, as Snowflake does: a client that heard nothing
+  would send it once more;
 - statements about roles, users, warehouses and the like succeed and do nothing: access is enforced elsewhere;
 - `CREATE TEMPORARY TABLE db.schema.x`, as dbt says it, makes an ordinary table (dbt drops it itself);
 - functions in Python answer where their full name is called: those that it was started with, and no others.
@@ -15,12 +17,14 @@ internals, so fakesnow is pinned exactly. What it changes, and why, was measured
 from __future__ import annotations
 
 import argparse
+import asyncio
 import collections
 import functools
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +36,13 @@ import snowflake.connector.errors
 import uvicorn
 from fakesnow import info_schema, instance, macros
 from sqlglot import exp
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 _RESULTS_KEPT = 16
+_IN_PROGRESS = "333333"
+_QUERIES = "/queries/v1/query-request"
 _NO_OPERATIONS = (
     r"^\s*(grant|revoke)\b",
     r"^\s*alter\s+session\b",
@@ -166,6 +173,45 @@ def adapt(known: frozenset[str] = frozenset()) -> None:
     fakesnow.cursor.transforms.numeric_agg_implicit_cast = lambda expression: expression
 
 
+class Patient:
+    """Answers a statement within `seconds`: with its result, or with the address at which to ask for it again."""
+
+    def __init__(self, answer: Callable[[Request], Awaitable[Response]], *, seconds: float) -> None:
+        self._answer = answer
+        self._seconds = seconds
+        self._running: dict[str, asyncio.Task[Response]] = {}
+
+    async def ask(self, request: Request) -> Response:
+        """A new statement."""
+        await request.body()  # kept by the request: what runs on reads it when nobody sends any more
+        return await self._first_of(uuid.uuid4().hex, asyncio.ensure_future(self._answer(request)))
+
+    async def ask_again(self, request: Request) -> Response:
+        """A statement that was not done yet; its result is given once."""
+        name = request.path_params["name"]
+        task = self._running.pop(name, None)
+        if task is None:
+            return JSONResponse({"data": None, "code": "000709", "message": f"no statement {name}", "success": False})
+        return await self._first_of(name, task)
+
+    async def _first_of(self, name: str, task: asyncio.Task[Response]) -> Response:
+        done, _ = await asyncio.wait({task}, timeout=self._seconds)
+        if done:
+            return task.result()
+        for left in [one for one, known in self._running.items() if known.done()][:-_RESULTS_KEPT]:
+            del self._running[left]  # its client is gone
+        self._running[name] = task
+        again = {"getResultUrl": f"/queries/{name}/result", "queryId": name}
+        return JSONResponse({"data": again, "code": _IN_PROGRESS, "message": None, "success": True})
+
+    def routes(self) -> list[Route]:
+        """Where statements are sent, and where one asks for them again."""
+        return [
+            Route(_QUERIES, self.ask, methods=["POST"]),
+            Route("/queries/{name}/result", self.ask_again, methods=["GET"]),
+        ]
+
+
 def lay_out(warehouse: instance.FakeSnow, statements: list[str]) -> None:
     """Run the statements in order, before anybody can connect. Raises the connector's error for one that fails."""
     with warehouse.connect() as connection:
@@ -181,6 +227,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the databases")
     parser.add_argument("--first", type=json.loads, default=[], metavar="JSON", help="statements to run before serving")
     parser.add_argument("--functions", type=json.loads, default=[], metavar="JSON", help="functions that SQL may call")
+    parser.add_argument(
+        "--answer-within", type=float, default=40, metavar="SECONDS",
+        help="answer a statement that takes longer with where its result will be (default: 40)",
+    )  # fmt: skip
     options = parser.parse_args()
     adapt(frozenset(one["name"] for one in options.functions))
     warehouse = fakesnow.server.shared_fs = open_warehouse(options.data.resolve())
@@ -190,7 +240,10 @@ def main() -> None:
         connection.cursor().execute(statement)
     application = fakesnow.server.app
     application.debug = False
-    application.router.routes.append(Route("/healthz", lambda _: PlainTextResponse("ok")))
+    patient = Patient(fakesnow.server.query_request, seconds=options.answer_within)
+    others = [route for route in application.router.routes if getattr(route, "path", "") != _QUERIES]
+    healthy = Route("/healthz", lambda _: PlainTextResponse("ok"))
+    application.router.routes[:] = [healthy, *patient.routes(), *others]
     uvicorn.run(application, host=options.host, port=options.port, log_level="warning", access_log=False)
 
 

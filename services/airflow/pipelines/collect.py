@@ -8,9 +8,10 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from leandata.clock import days
 from leandata.contract import Dataset
@@ -29,6 +30,8 @@ _WINDOW_DAYS = 7
 _LOADS = 3
 _MOST_TASKS = 3
 _FEWEST_DAYS_A_TASK = 60
+_ROWS_AT_ONCE = 100_000
+_CUSTOMERS = "SELECT customer_id, created_on FROM customers ORDER BY customer_id"
 _ORDERS = """
 SELECT customer_id, ordered_on, quantity, amount_usd FROM orders
 WHERE ordered_on BETWEEN %(first)s AND %(last)s OR (%(strays)s AND (ordered_on IS NULL OR ordered_on > %(today)s))
@@ -127,9 +130,8 @@ def collect_customers(settings: Settings, *, run: str) -> int:
     """Publish all customers of the shop in the lake, unless it holds just them already; the rows."""
     customers = dataset("shop.customers")
     with connect(settings.shop) as connection:
-        rows = connection.execute("SELECT customer_id, created_on FROM customers ORDER BY customer_id").fetchall()
-    table = pa.table({"customer_id": [row[0] for row in rows], "created_on": [row[1] for row in rows]})
-    found = validate(customers, table.cast(schema(customers)) if rows else schema(customers).empty_table())
+        table = _fetched(connection, _CUSTOMERS, {}, contract=customers)
+    found = validate(customers, table.cast(schema(customers)))
     return Lake(settings.lake.raw).publish(customers, {None: found.good}, run=run, keep=True)[0].rows
 
 
@@ -180,16 +182,24 @@ def _held(warehouse: Warehouse, contract: Dataset) -> dict[date | None, tuple[st
 def _read(connection: Connection, chunk: Chunk, *, today: date) -> pa.Table:
     """The rows with the types that the source gives them: these are judged later, by the contract."""
     span = {"first": chunk.days[0], "last": chunk.days[-1], "strays": chunk.strays, "today": today}
-    rows = connection.execute(_ORDERS, span).fetchall()
-    names = [column.name for column in dataset("shop.orders").columns]
-    if not rows:
-        return schema(dataset("shop.orders")).empty_table()
-    return pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=names)
+    return _fetched(connection, _ORDERS, span, contract=dataset("shop.orders"))
+
+
+def _fetched(connection: Connection, sql: LiteralString, asked: Mapping[str, Any], *, contract: Dataset) -> pa.Table:
+    """What the source answers, read in parts, with the columns of the contract in its order."""
+    names, parts = [column.name for column in contract.columns], list[pa.Table]()
+    with connection.transaction(), connection.cursor(name="collected") as cursor:
+        cursor.execute(sql, asked)
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            parts.append(pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=names))
+    if not parts:
+        return schema(contract).empty_table()
+    return pa.concat_tables(parts, promote_options="permissive").combine_chunks()
 
 
 def _by_day(table: pa.Table, column: str) -> dict[date, pa.Table]:
     """The table cut where the day changes: it is sorted by day, so each slice is a view and nothing is copied."""
-    values = table[column].to_pylist()
-    starts = [index for index in range(len(values)) if index == 0 or values[index] != values[index - 1]]
-    ends = [*starts[1:], len(values)][: len(starts)]
-    return {values[start]: table.slice(start, end - start) for start, end in zip(starts, ends, strict=True)}
+    runs = pc.run_end_encode(table[column].combine_chunks())
+    ends: list[int] = runs.run_ends.to_pylist()
+    cut = zip(runs.values.to_pylist(), [0, *ends[:-1]], ends, strict=False)
+    return {day: table.slice(start, end - start) for day, start, end in cut}

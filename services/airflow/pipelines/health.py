@@ -1,7 +1,9 @@
-"""Whether the parts that pipelines need answer, and how quickly; noted for the page Platform every five minutes."""
+"""Whether services, and the parts that pipelines need, answer, and how quickly; noted for the page Platform every five
+minutes."""
 
 from __future__ import annotations
 
+import functools
 import smtplib
 import socket
 import time
@@ -41,8 +43,9 @@ def run(settings: Settings, *, execution_url: str, now: datetime) -> list[Health
 
 
 def probes(settings: Settings, execution_url: str) -> Mapping[str, Probe]:
-    """How each part is asked."""
+    """How each part is asked; a service where it says itself whether it is ready."""
     return {
+        **{name: functools.partial(http, page) for name, page in settings.health_pages.items()},
         "airflow": lambda: http(f"{execution_url.rstrip('/')}/health"),
         "dask": lambda: port(settings.dask),
         "lake": lambda: lake(settings.lake.raw),
@@ -67,7 +70,7 @@ def probed(name: str, probe: Probe, *, now: datetime) -> Health:
 
 
 def http(url: str) -> str:
-    """A route that says 200 when all is well; anything else is raised as OSError."""
+    """A page that answers with 200 when all is well; anything else is raised as OSError."""
     with urllib.request.urlopen(url, timeout=_SECONDS):
         return "answers requests"
 

@@ -111,7 +111,7 @@ def test_the_check_for_touching_things_sees_a_dag_that_does(tmp_path: Path) -> N
 
 def test_the_pipelines_have_just_these_tasks(loaded: dict[str, Any]) -> None:
     assert sorted(tasks(loaded)) == [
-        "checks.look", "collect_shop.collect", "collect_shop.customers", "collect_shop.load", "collect_shop.plan",
+        "checks.look", "checks.meter", "collect_shop.collect", "collect_shop.customers", "collect_shop.load", "collect_shop.plan",
         "customer_features.compute", "drain_events.drain", "health.look", "publish_serving.publish", "train_model.predict", "train_model.train", "train_model.watch", "transform.build", "weekly_sales_report.mail",
     ]  # fmt: skip
 

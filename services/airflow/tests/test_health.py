@@ -56,18 +56,18 @@ def test_every_part_is_looked_at_and_one_that_is_away_is_told(platform: Platform
         for one in (server, dask):
             Thread(target=one.serve_forever, daemon=True).start()
         place = f"tcp://127.0.0.1:{dask.server_port}"
-        settings = Settings(values={**platform.settings.values, "DASK": place})
         url = f"http://127.0.0.1:{server.server_port}/execution/"
+        pages = f"api={url}health,dash=http://127.0.0.1:{server.server_port}/other"
+        settings = Settings(values={**platform.settings.values, "DASK": place, "HEALTH_PAGES": pages})
         found = health.run(settings, execution_url=url, now=NOON)
-        assert {one.part: one.state for one in found} == dict.fromkeys(
-            ("airflow", "dask", "lake", "mail", "serving database", "warehouse"), "up"
-        ), found
+        answering = ("airflow", "api", "dask", "lake", "mail", "serving database", "warehouse")
+        assert {one.part: one.state for one in found} == {**dict.fromkeys(answering, "up"), "dash": "down"}, found
         away = Settings(values={**settings.values, "DASK": f"tcp://127.0.0.1:{parts.free_port()}"})
         later = NOON.replace(hour=13)
         sick = health.run(away, execution_url=f"http://127.0.0.1:{server.server_port}/other/", now=later)
         for one in (server, dask):
             one.shutdown()
-    assert {one.part for one in sick if one.state == "down"} == {"airflow", "dask"}
+    assert {one.part for one in sick if one.state == "down"} == {"airflow", "dash", "dask"}
     with connect(settings.serving) as connection:
         known = {one.part: one for one in serving.health(connection)}
     assert (known["dask"].since, known["lake"].since, known["lake"].looked_at) == (later, NOON, later)

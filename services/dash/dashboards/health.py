@@ -1,4 +1,4 @@
-"""Whether the parts of the platform answer, and what they cost."""
+"""Whether services and the parts of the platform answer."""
 
 from __future__ import annotations
 
@@ -36,12 +36,3 @@ def table(context: Context, *, now: datetime) -> Table:
         for one in context.read(serving.health)
     ]  # fmt: skip
     return Table(columns=columns, rows=sorted(rows, key=lambda row: (_ORDER.get(row[1], 0), row[0])))
-
-
-def spend() -> Any:
-    """What is known of spend: nothing is metered here, and the page says so."""
-    where = (
-        "One machine costs nothing by use. What a cloud is expected to cost: make cost ENV=prod. What it did cost is in"
-        " the bills of AWS and Snowflake, which nothing here reads."
-    )
-    return parts.section("Spend", parts.empty("No spend is recorded.", where))

@@ -175,7 +175,7 @@ def test_stale_figures_are_shown_with_their_age_and_what_was_not_looked_at_latel
             page.goto(f"{world.full.url}/platform")
             expect(page.locator("#freshness-table tbody tr .bad").first).to_have_text("late")
             expect(page.locator("#datasets-late")).not_to_have_text("0")
-            expect(page.locator("#health-table tbody tr .warned")).to_have_text(["not known"] * 4)
+            expect(page.locator("#health-table tbody tr .warned")).to_have_text(["not known"] * 5)
             for path in ("/sales", "/customers", "/marketing", "/model"):
                 page.goto(f"{world.full.url}{path}")
                 expect(page.locator("#data-age")).to_contain_text("11 days behind")

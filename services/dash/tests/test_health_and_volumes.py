@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from dashboards import volumes
+from dashboards import spend, volumes
 from dashboards.pages import platform as page
 from leandata import serving
-from leandata.serving import Health, Volume
+from leandata.serving import Health, Spend, Volume
 from services.dash.tests.worlds import Readers, ask, client, context, fresh, page_text
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -77,3 +77,24 @@ def test_before_the_first_look_and_count_the_page_says_so_and_of_spend_there_is_
     text = page_text(client(world()), "/platform")
     for told in ("Nobody has looked yet.", "No rows are counted yet.", "No spend is recorded"):
         assert told in text
+
+
+def used(warehouse: str, back: int, amount: str) -> Spend:
+    return Spend(warehouse=warehouse, day=date(2026, 11, 24) - timedelta(days=back), credits=Decimal(amount))
+
+
+def test_each_warehouse_is_one_line_with_what_it_used_and_the_dearest_comes_first() -> None:
+    known = [
+        used("PEOPLE", 1, "0.25"), used("PEOPLE", 7, "1"), used("PEOPLE", 8, "0.5"),
+        used("PIPELINES", 2, "1.5"), used("PIPELINES", 28, "2.000001"),
+    ]  # fmt: skip
+    found = Readers({serving.freshness: [fresh("sales.daily_sales")], serving.spend: known})
+    rows = spend.table(context(page.page, found)).rows
+    assert [row[:4] for row in rows] == [
+        ("PIPELINES", Decimal(0), Decimal("1.5"), Decimal("3.500001")),
+        ("PEOPLE", Decimal("0.25"), Decimal("1.25"), Decimal("1.75")),
+    ]
+    assert (len(rows[0][4]), rows[0][4][0], rows[0][4][-2:]) == (28, "2.000001", ("1.5", "0"))
+    assert "PIPELINES" in page_text(client(found), "/platform")
+    lines = client(found).get("/download/platform/spend.csv").text.splitlines()
+    assert lines[2].startswith("PEOPLE,0.25,1.25,1.75,0 0 ")

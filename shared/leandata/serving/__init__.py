@@ -47,6 +47,7 @@ from leandata.serving.purchases import (
 from leandata.serving.quality import Check, Status, checks, checks_sql, record_checks, to_check
 from leandata.serving.runs import Run, RunState, record_run, runs, runs_sql, to_run
 from leandata.serving.sales import Sales, daily_sales, daily_sales_sql, to_sales, weekly_sales, weekly_sales_sql
+from leandata.serving.spend import Spend, record_spend, spend, spend_sql, to_spend
 from leandata.serving.volumes import UNUSUAL, Volume, record_volumes, to_volume, volumes, volumes_sql
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "RunState",
     "Sales",
     "Segment",
+    "Spend",
     "Status",
     "TopCustomer",
     "Volume",
@@ -100,12 +102,15 @@ __all__ = [
     "record_checks",
     "record_health",
     "record_run",
+    "record_spend",
     "record_volumes",
     "renew",
     "runs",
     "runs_sql",
     "segments",
     "segments_sql",
+    "spend",
+    "spend_sql",
     "to_check",
     "to_cohort_month",
     "to_customer",
@@ -118,6 +123,7 @@ __all__ = [
     "to_run",
     "to_sales",
     "to_segment",
+    "to_spend",
     "to_top_customer",
     "to_volume",
     "top_customers",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 from leandata.contract import Dataset
 from leandata.database import Connection
-from leandata.serving.files import typed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,12 +26,14 @@ WHERE dataset = %(dataset)s AND to_regclass(%(view)s) IS NOT NULL AND EXISTS (
 
 
 def digest(dataset: Dataset, table: pa.Table) -> str:
-    """A checksum of rows, their order, and what the contract says of them. Raises ContractError as `typed` does."""
+    """A checksum of rows, their order, and what the contract says of them. Raises ContractError as `fitted` does."""
     import pyarrow as pa
+
+    from leandata.tables import fitted
 
     sink = _Sink()
     sink.write(described(dataset).encode())
-    rows = typed(dataset, table).combine_chunks()
+    rows = fitted(dataset, table).combine_chunks()
     with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), rows.schema) as stream:
         stream.write_table(rows)
     return sink.sum.hexdigest()

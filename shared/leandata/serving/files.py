@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final, LiteralString
 
 from leandata.contract import Dataset
 from leandata.database import Connection
-from leandata.errors import ContractError
 
 if TYPE_CHECKING:
     import psycopg
@@ -34,25 +33,14 @@ def parquet_writer(file: BinaryIO | _Parts, found: pa.Schema) -> parquet.Parquet
     return parquet.ParquetWriter(file, found, compression="snappy")
 
 
-def typed(dataset: Dataset, table: pa.Table) -> pa.Table:
-    """The table with the types of the contract. Raises ContractError where a value does not fit."""
-    import pyarrow as pa
-
-    from leandata.tables import schema
-
-    found = schema(dataset)
-    try:
-        return table.select(found.names).cast(found)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise ContractError(f"a value does not fit: {error}", where=dataset.name) from error
-
-
 def keep_file(connection: Connection, dataset: Dataset, table: pa.Table, *, version: str) -> None:
     """Keep the rows as the file of that version, in place of the dataset's file before; in the caller's transaction.
 
     Raises ContractError where a value is of no type of the contract.
     """
-    rows = typed(dataset, table)
+    from leandata.tables import fitted
+
+    rows = fitted(dataset, table)
     connection.execute("DELETE FROM serving.files WHERE dataset = %s", [dataset.name])
     with connection.cursor().copy(
         "COPY serving.files (dataset, part, version, content) FROM STDIN (FORMAT binary)"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.components import naming
-from infra.components.manifest import DataAccess, DatabaseRoles, Datasets, ServiceManifest
+from infra.components.manifest import DataAccess, DatabaseRoles, Datasets, ServiceManifest, WarehouseData
 from infra.components.snowflake.plan import (
     ADMIN,
     Access,
@@ -36,7 +36,7 @@ def manifest(name: str, *, reads: list[str], writes: list[str], lake: list[str] 
     like = naming.services()["airflow"]
     data = DataAccess(
         lake=Datasets(reads=lake or [], writes=[]),
-        warehouse=Datasets(reads=reads, writes=writes),
+        warehouse=WarehouseData(reads=reads, writes=writes),
         database=DatabaseRoles(roles=[]),
     )
     return like.model_copy(update={"name": name, "owner": f"{name}-team", "data": data})

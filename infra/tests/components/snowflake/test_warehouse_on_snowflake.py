@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ci.programs import Program, Resource
+from ci.snowflake_sql import sql
 from ci.testing import environment, stack_of
 from infra.components.functions import functions
 from infra.components.snowflake.account import parameters
@@ -345,3 +346,15 @@ def test_every_resource_belongs_to_the_component(prod: Program) -> None:
     for one in prod.resources.values():
         if one.type.startswith(("snowflake:", "aws:")):
             assert "leandata:index:Warehouse" in one.urn
+
+
+def test_only_the_pipelines_read_what_was_metered_and_an_administrator_says_so(prod: Program) -> None:
+    granted = all_of(prod, "GrantDatabaseRole")
+    assert {one.name: one.properties for one in granted.values()} == {
+        "SERVICE_AIRFLOW-metering": {
+            "databaseRoleName": '"SNOWFLAKE"."USAGE_VIEWER"',
+            "parentRoleName": "SERVICE_AIRFLOW",
+        }
+    }
+    said = 'GRANT DATABASE ROLE "SNOWFLAKE"."USAGE_VIEWER" TO ROLE "SERVICE_AIRFLOW";'
+    assert said in sql({"warehouse": prod}).splitlines()

@@ -1,4 +1,7 @@
-"""Check every night what is promised of each dataset, and tell the owner of what has failed since the night before."""
+"""Check every night what is promised of each dataset, and tell the owner of what has failed since the night before.
+
+What the warehouses used of credits is noted beside it, where they are metered.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from pipelines.dag_defaults import DEFAULTS
     doc_md=__doc__,
 )
 def checks() -> None:
-    """From every layer to serving.checks."""
+    """From every layer to serving.checks, and from Snowflake's metering to serving.spend."""
 
     @task
     def look() -> dict[str, int]:
@@ -36,7 +39,15 @@ def checks() -> None:
         statuses = [one.status for one in found]
         return {status: statuses.count(status) for status in sorted(set(statuses))}
 
+    @task
+    def meter() -> int:
+        from leandata.settings import Settings
+        from pipelines.spend import run
+
+        return len(run(Settings.load(os.environ)))
+
     look()
+    meter()
 
 
 checks()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dashboards import health, parts, runs, volumes
+from dashboards import health, parts, runs, spend, volumes
 from dashboards.page import Context, Kind, Page, Table
 from leandata import serving
 from leandata.catalogue import entries
@@ -45,7 +45,7 @@ def view(context: Context) -> Sequence[Any]:
         runs.section(context, now=_now(context)),
         volumes.section(context),
         _checks(context),
-        health.spend(),
+        spend.section(context),
         _catalogue(context),
     ]
 
@@ -151,6 +151,7 @@ page = Page(
         "runs": ran,
         "volumes": volumes.table,
         "checks": checked,
+        "spend": spend.table,
         "catalogue": catalogue,
     },
 )

@@ -4,13 +4,13 @@ select
 from {{ ref('stg_days') }} as days
 left join (
     select
-        orders.order_key,
-        orders.customer_id,
-        orders.ordered_on,
-        orders.quantity,
-        orders.amount_usd,
+        bought.customer_id,
+        bought.day as day_of_orders,
+        bought.orders,
+        bought.units,
+        bought.revenue,
         customers.first_order_on as day_of_first_order
-    from {{ ref('stg_orders') }} as orders
-    inner join {{ ref('customers') }} as customers on orders.customer_id = customers.customer_id
-) as sold on days.day = sold.ordered_on
+    from {{ ref('customer_days') }} as bought
+    inner join {{ ref('customers') }} as customers on bought.customer_id = customers.customer_id
+) as sold on days.day = sold.day_of_orders
 group by days.day

@@ -7,13 +7,14 @@ from (
 ) as weeks
 left join (
     select
-        orders.order_key,
-        orders.customer_id,
-        orders.week as week_of_order,
-        orders.quantity,
-        orders.amount_usd,
-        cast(date_trunc('week', customers.first_order_on) as date) as week_of_first_order
-    from {{ ref('stg_orders') }} as orders
-    inner join {{ ref('customers') }} as customers on orders.customer_id = customers.customer_id
-) as sold on weeks.week = sold.week_of_order
+        bought.customer_id,
+        cast(date_trunc('week', bought.day) as date) as week_of_orders,
+        cast(date_trunc('week', min(customers.first_order_on)) as date) as week_of_first_order,
+        sum(bought.orders) as orders,
+        sum(bought.units) as units,
+        sum(bought.revenue) as revenue
+    from {{ ref('customer_days') }} as bought
+    inner join {{ ref('customers') }} as customers on bought.customer_id = customers.customer_id
+    group by bought.customer_id, cast(date_trunc('week', bought.day) as date)
+) as sold on weeks.week = sold.week_of_orders
 group by weeks.week

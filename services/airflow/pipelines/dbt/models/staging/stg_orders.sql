@@ -16,7 +16,6 @@ select
     customer_id || '/' || ordered_on || '/' || quantity || '/' || amount_usd || '/' || occurrence as order_key,
     customer_id,
     ordered_on,
-    cast(date_trunc('week', ordered_on) as date) as week,
     quantity,
     amount_usd,
     occurrence
