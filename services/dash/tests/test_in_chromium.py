@@ -204,6 +204,13 @@ def test_a_part_that_is_down_and_an_unusual_day_are_seen_first(page: Any) -> Non
     assert min(heights) == heights[-1] < max(heights) == 20
 
 
+def test_what_was_spent_is_drawn_by_day_and_the_dearest_warehouse_comes_first(page: Any) -> None:
+    page.get_by_role("navigation").get_by_role("link", name="Platform").click()
+    first = page.locator("#spend-table tbody tr").first
+    expect(first).to_contain_text("PIPELINES0.1252.62510.500")
+    assert len(first.locator(".bars i").all()) == 28
+
+
 def test_drift_and_intervals_are_on_the_page_of_the_model(page: Any) -> None:
     page.get_by_role("navigation").get_by_role("link", name="Model").click()
     rows = page.locator("#drift-table tbody tr")
