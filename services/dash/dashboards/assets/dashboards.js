@@ -57,7 +57,7 @@
   };
   const strip = (place, text) => marked(place, text, (made, word) => { made.title = made.dataset.state = word; });
   const bars = (place, text) => {
-    const most = Math.max(1, ...text.split(" ").map(Number));
+    const most = Math.max(...text.split(" ").map(Number)) || 1;
     marked(place, text, (made, word) => {
       made.title = Number(word).toLocaleString("en-US");
       made.style.height = Math.max(1, Math.round(20 * Number(word) / most)) + "px";
