@@ -33,7 +33,7 @@ from infra.policy.cases import DIGEST, LABELS, manifest
 from infra.policy.graph import PRODUCTION, Graph
 from infra.policy.restricted import RULES as RESTRICTED
 
-EXAMPLES = int(os.environ.get("GENERATED_EXAMPLES") or 150)
+EXAMPLES = int(os.environ.get("GENERATED_EXAMPLES") or 60)
 ELSEWHERE = {"bucket-account-blocked", "budget-there", "waiver-unused"}
 
 
