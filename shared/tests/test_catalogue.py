@@ -13,7 +13,7 @@ def test_every_dataset_has_an_entry() -> None:
 
 def test_weekly_sales_are_shown_by_a_route_and_the_mail() -> None:
     assert {"route GET /v1/sales/weekly", "mail weekly sales report"} <= set(entries()["sales.weekly_sales"].goes_into)
-    assert "STAGING.SHOP.STG_ORDERS" in entries()["sales.weekly_sales"].made_from
+    assert "MARTS.SALES.CUSTOMER_DAYS" in entries()["sales.weekly_sales"].made_from
 
 
 def test_orders_come_from_the_shop_and_have_checks() -> None:

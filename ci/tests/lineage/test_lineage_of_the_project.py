@@ -94,7 +94,10 @@ def test_what_is_not_there_is_told_with_what_lies_near(found: Lineage) -> None:
 
 def test_it_is_told_as_a_tree_in_both_directions(found: Lineage) -> None:
     lines = verb.told(found, "MARTS.SALES.WEEKLY_SALES.REVENUE").splitlines()
-    assert lines[:3] == ["MARTS.SALES.WEEKLY_SALES.REVENUE", "  made from", "    STAGING.SHOP.STG_ORDERS.AMOUNT_USD"]
+    assert lines[:4] == [
+        "MARTS.SALES.WEEKLY_SALES.REVENUE", "  made from", "    MARTS.SALES.CUSTOMER_DAYS.REVENUE",
+        "      STAGING.SHOP.STG_ORDERS.AMOUNT_USD",
+    ]  # fmt: skip
     assert "      mail weekly sales report" in lines
     assert "it begins here" in verb.told(found, PAID)
 

@@ -98,6 +98,6 @@ def test_the_catalogue_has_every_dataset_with_what_it_is_made_from() -> None:
     world = Readers({serving.freshness: [fresh("sales.daily_sales")]})
     rows = {row[0]: row for row in page.catalogue(context(page.page, world)).rows}
     assert sorted(rows) == sorted(CATALOG)
-    assert "STAGING.SHOP.STG_ORDERS" in rows["sales.weekly_sales"][3]
+    assert "MARTS.SALES.CUSTOMER_DAYS" in rows["sales.weekly_sales"][3]
     assert "route GET /v1/sales/weekly" in rows["sales.weekly_sales"][4]
     assert rows["sales.weekly_sales"][5] > 0
