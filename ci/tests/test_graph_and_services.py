@@ -28,6 +28,7 @@ from infra.environment import ROOT, Environment
 from leandata.errors import LeandataError
 
 LEFT_OUT = shutil.ignore_patterns(".venv", "__pycache__", ".git", ".leandata", "build", "*.csv", "tests")
+SCAFFOLDED = pytest.mark.thorough("ci/*", "infra/*", "shared/*", "pyproject.toml")
 
 
 def stack(root: Path, name: str, text: str = "", *, service: bool = False, more: dict[str, str] | None = None) -> None:
@@ -36,9 +37,6 @@ def stack(root: Path, name: str, text: str = "", *, service: bool = False, more:
     (folder / ("deploy.py" if service else "__main__.py")).write_text(text)
     for file, content in (more or {}).items():
         (folder / file).write_text(content)
-
-
-SCAFFOLDED = pytest.mark.thorough("ci/*", "infra/*", "shared/*", "pyproject.toml")
 
 
 def needs(root: Path) -> dict[str, tuple[str, ...]]:

@@ -78,10 +78,10 @@ def click(*, dash: str, mail: str, password: str, revenue: Mapping[date, Decimal
 
     Raises AssertionError when a figure is not that of `revenue`. Without Chromium the test that asks is skipped.
     """
-    click_dashboards(dash=dash, password=password, revenue=revenue, week=week, shots=shots)
     with _page() as page:
         from playwright.sync_api import expect
 
+        _click_dashboards(page, dash=dash, password=password, revenue=revenue, week=week, shots=shots)
         page.goto(f"{mail}/")
         page.get_by_role("link", name="Sales of week").first.click()
         chart = page.frame_locator("iframe").locator("img").first
@@ -95,25 +95,31 @@ def click_dashboards(*, dash: str, password: str, revenue: Mapping[date, Decimal
 
     Raises AssertionError when a figure is not that of `revenue`. Without Chromium the test that asks is skipped.
     """
-    shots.mkdir(parents=True, exist_ok=True)
     with _page() as page:
-        from playwright.sync_api import expect
+        _click_dashboards(page, dash=dash, password=password, revenue=revenue, week=week, shots=shots)
 
-        page.goto(dash)
-        expect(page).to_have_url(f"{dash}/login")
-        for tried in ("wrong", password):
-            page.fill("#user", "analyst")
-            page.fill("#password", tried)
-            page.click("#login")
-            if tried == "wrong":
-                expect(page.get_by_role("alert")).to_contain_text("User or password is wrong.")
-        expect(page.locator("#kpi-revenue")).to_be_visible()
-        page.get_by_text("4 weeks", exact=True).click()
-        shown = sum((revenue[start] for start in sorted(revenue)[-4:]), Decimal(0))
-        expect(page.locator("#kpi-revenue")).to_have_text(f"${shown:,.2f}")
-        expect(page.locator("#sales-table")).to_contain_text(f"${revenue[week.start]:,.2f}")
-        expect(page.locator("#sales-chart .bars .point").first).to_be_visible()
-        page.screenshot(path=str(shots / "dashboard.png"))
+
+def _click_dashboards(
+    page: Page, *, dash: str, password: str, revenue: Mapping[date, Decimal], week: Week, shots: Path
+) -> None:
+    from playwright.sync_api import expect
+
+    shots.mkdir(parents=True, exist_ok=True)
+    page.goto(dash)
+    expect(page).to_have_url(f"{dash}/login")
+    for tried in ("wrong", password):
+        page.fill("#user", "analyst")
+        page.fill("#password", tried)
+        page.click("#login")
+        if tried == "wrong":
+            expect(page.get_by_role("alert")).to_contain_text("User or password is wrong.")
+    expect(page.locator("#kpi-revenue")).to_be_visible()
+    page.get_by_text("4 weeks", exact=True).click()
+    shown = sum((revenue[start] for start in sorted(revenue)[-4:]), Decimal(0))
+    expect(page.locator("#kpi-revenue")).to_have_text(f"${shown:,.2f}")
+    expect(page.locator("#sales-table")).to_contain_text(f"${revenue[week.start]:,.2f}")
+    expect(page.locator("#sales-chart .bars .point").first).to_be_visible()
+    page.screenshot(path=str(shots / "dashboard.png"))
 
 
 @contextlib.contextmanager
