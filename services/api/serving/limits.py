@@ -67,10 +67,9 @@ class LimitBody:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        refusal = problem(413, f"A body has at most {self._largest} bytes.")
         said = dict(scope["headers"]).get(b"content-length", b"").decode("latin-1")
         if said.isdecimal() and int(said) > self._largest:
-            await refusal(scope, receive, send)
+            await self._refuse(scope, receive, send)
             return
         came, answered = 0, False
 
@@ -91,7 +90,10 @@ class LimitBody:
         with contextlib.suppress(_TooLargeError):
             await self._app(scope, counted, noted)
         if came > self._largest and not answered:
-            await refusal(scope, receive, send)
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await problem(413, f"A body has at most {self._largest} bytes.")(scope, receive, send)
 
 
 class _TooLargeError(Exception):
