@@ -11,7 +11,7 @@ from typing import Any
 
 from leandata.errors import LeandataError
 from leandata.settings import WarehouseAddress
-from pipelines.transform import dbt
+from pipelines.running_dbt import RunningDbt
 
 PROJECT = Path("services", "airflow", "pipelines", "dbt")
 _NOWHERE = WarehouseAddress.parse("snowflake://nobody@nowhere?host=127.0.0.1&port=9&protocol=http")
@@ -41,14 +41,11 @@ def compiled(root: Path) -> Compiled:
     """Compile the models of the checkout at `root`. Raises LeandataError with dbt's own words when they cannot be."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        result = dbt(*_COMPILE, address=_NOWHERE, folder=folder, until=_DAY, project=root.resolve() / PROJECT)
         manifest = folder / "target" / "manifest.json"
-        if result.returncode != 0 or not manifest.exists():
-            said = [
-                "dbt said:",
-                *(line.strip() for line in (result.stdout or result.stderr).splitlines() if line.strip()),
-            ]
-            raise LeandataError(f"dbt cannot compile the models: {' '.join(said[-3:])[:400]}", where=str(PROJECT))
+        with RunningDbt(folder) as dbt:
+            answer = dbt.run(*_COMPILE, address=_NOWHERE, until=_DAY, project=root.resolve() / PROJECT)
+        if not answer.fine or not manifest.exists():
+            raise LeandataError(f"dbt cannot compile the models: dbt said: {answer.end}", where=str(PROJECT))
         return read(json.loads(manifest.read_text(encoding="utf-8")))
 
 

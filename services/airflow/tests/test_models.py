@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -30,7 +27,7 @@ from leandata.lake import Lake
 from leandata.settings import DatabaseAddress, Settings
 from leandata.tables import schema
 from leandata.warehouse import Warehouse
-from pipelines import collect, publish, transform
+from pipelines import collect, publish, running_dbt, transform
 
 pytestmark = pytest.mark.integration
 ORDERS, CUSTOMERS = dataset("shop.orders"), dataset("shop.customers")
@@ -60,6 +57,7 @@ class Small:
     settings: Settings
     serving: DatabaseAddress
     folder: Path
+    dbt: running_dbt.RunningDbt
 
     def fill(self, orders: list[Order], *, run: str) -> None:
         """Bring the orders and their customers through the lake into RAW."""
@@ -86,7 +84,7 @@ class Small:
             return warehouse.table(dataset(name)).to_pylist()
 
     def build(self) -> dict[str, int]:
-        return transform.build(self.settings, folder=self.folder / "dbt", full=True)
+        return transform.build(self.settings, folder=self.folder / "dbt", full=True, dbt=self.dbt)
 
     def publish(self, *names: str, version: str) -> dict[str, int]:
         return publish.publish(self.settings, names or publish.MARTS, version=version, full=True)
@@ -109,10 +107,10 @@ def small(postgres_server: parts.Postgres, tmp_path_factory: pytest.TempPathFact
     for zone in zones:
         (folder / "lake" / zone).mkdir(parents=True)
     owner = postgres_server.database("small_serving", owner="small_writer")
-    with parts.warehouse(folder, zones=zones) as standin:
+    with parts.warehouse(folder, zones=zones) as standin, running_dbt.RunningDbt(folder / "dbt") as dbt:
         values = {f"LEANDATA_LAKE_{zone.upper()}": url for zone, url in zones.items()}
         values |= {"LEANDATA_WAREHOUSE": standin.url, "LEANDATA_SERVING": url_of(owner)}
-        found = Small(settings=Settings.load(values), serving=owner, folder=folder)
+        found = Small(settings=Settings.load(values), serving=owner, folder=folder, dbt=dbt)
         with pytest.raises(LakeError, match="no orders were collected yet"):
             found.build()
         found.fill(SOLD, run="first")
@@ -324,18 +322,11 @@ def test_every_test_passes_on_good_data_and_fails_in_a_warehouse_of_broken_data(
         with Warehouse.connect(standin.address) as warehouse:
             for statement in BROKEN:
                 warehouse.execute(statement)
-        (tmp_path / "profiles.yml").write_text(json.dumps(transform.profile(standin.address)))
-        command = [
-            *(sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--no-version-check"),
-            *("--no-send-anonymous-usage-stats", "test", "--project-dir", str(transform.PROJECT)),
-            *("--profiles-dir", str(tmp_path), "--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path)),
-            *("--vars", json.dumps({"until": UNTIL.isoformat()})),
-        ]
-        environ = {**os.environ, "PYTHONWARNINGS": "ignore"}
-        result = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        with running_dbt.RunningDbt(tmp_path) as dbt:
+            answer = dbt.run("test", address=standin.address, until=UNTIL.isoformat(), project=transform.PROJECT)
     small.build()
     good, broken = small.results(), results(tmp_path)
-    assert result.returncode == 1
+    assert not answer.fine
     assert set(good.values()) == {"pass"}
     assert set(broken) == set(good)
     assert [name for name, status in sorted(broken.items()) if status != "fail"] == []

@@ -14,7 +14,7 @@ from leandata.clock import Week, days
 from leandata.lake import Manifest
 from leandata.serving import Freshness, Sales
 from leandata.settings import Settings, WarehouseAddress
-from pipelines import collect, failure, publish, transform
+from pipelines import collect, failure, publish, running_dbt, transform
 from pipelines.report.chart import draw
 from pipelines.report.data import Report, change_shown, gather
 from pipelines.report.render import html, images, subject, text
@@ -98,7 +98,7 @@ def test_a_run_gives_its_version_a_name_that_a_table_can_have(run_id: str, versi
 
 def test_a_profile_names_the_private_key_and_never_holds_it() -> None:
     address = WarehouseAddress.parse("snowflake://loader@acme?role=R&warehouse=W&private_key_file=/run/key")
-    output = transform.profile(address)["leandata"]["outputs"]["platform"]
+    output = running_dbt.profile(address)["leandata"]["outputs"]["platform"]
     assert output["private_key_path"] == "/run/key"
     assert "host" not in output
     assert "password" not in output
