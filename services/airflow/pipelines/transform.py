@@ -15,6 +15,7 @@ from leandata.database import connect
 from leandata.datasets import dataset
 from leandata.errors import ContractError, LakeError
 from leandata.lake import Lake
+from leandata.serving.locks import Lock
 from leandata.settings import Settings
 from leandata.warehouse import Warehouse
 from pipelines import built
@@ -22,7 +23,6 @@ from pipelines.graph import Graph, read, state
 from pipelines.running_dbt import Answer, RunningDbt
 
 PROJECT = Path(__file__).with_name("dbt")
-_LOCK = 7205122
 _FINE = ("success", "pass", "skipped", "no-op")
 
 
@@ -67,7 +67,7 @@ def _alone(settings: Settings) -> Generator[None]:
     """While nobody else builds. A build that was killed holds nobody up: the server lets go with its connection."""
     with connect(settings.serving, autocommit=True) as connection:
         connection.execute("SET statement_timeout = 0")
-        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        connection.execute("SELECT pg_advisory_lock(%s)", [Lock.BUILD])
         yield
 
 

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any, Literal, LiteralString
 
 from leandata.database import Connection
+from leandata.serving.locks import Lock
 from leandata.serving.publishing import writing
 from leandata.serving.rows import rows
 
 HealthState = Literal["up", "down"]
-_LOCK = 7205121
 _TABLE = """
 CREATE TABLE IF NOT EXISTS serving.health (
     part text PRIMARY KEY, state text NOT NULL, detail text NOT NULL, milliseconds integer NOT NULL,
@@ -57,7 +57,7 @@ def to_health(row: Sequence[Any]) -> Health:
 def record_health(connection: Connection, found: Sequence[Health]) -> None:
     """Put what was found now in place of the last look; a part that was not looked at is forgotten. `since` stays while
     a part's state does."""
-    with writing(connection, _TABLE, lock=_LOCK):
+    with writing(connection, _TABLE, lock=Lock.HEALTH):
         for one in found:
             told = {"part": one.part, "state": one.state, "detail": one.detail, "took": one.milliseconds}
             connection.execute(_PUT, {**told, "at": one.looked_at})

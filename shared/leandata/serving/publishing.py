@@ -15,6 +15,7 @@ from leandata.database import Connection
 from leandata.errors import DatabaseError
 from leandata.serving.contents import CONTENTS_SQL, described, digest, keep_content, known
 from leandata.serving.files import FILES_SQL, keep_file
+from leandata.serving.locks import Lock
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,15 +37,15 @@ ALTER TABLE serving.reports ADD COLUMN IF NOT EXISTS digest text NOT NULL DEFAUL
 def ensure_schema(connection: Connection) -> None:
     """Make the schema and its own tables unless they are there."""
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(7205117)")
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [Lock.SCHEMA])
         connection.execute(_TABLES)
         connection.execute(FILES_SQL)
         connection.execute(CONTENTS_SQL)
 
 
 @contextlib.contextmanager
-def writing(connection: Connection, table: LiteralString, *, lock: int) -> Generator[None]:
-    """A transaction for one writer at a time, whose number is `lock`; `table` makes what is written where it lacks."""
+def writing(connection: Connection, table: LiteralString, *, lock: Lock) -> Generator[None]:
+    """A transaction for one writer at a time, who holds `lock`; `table` makes what is written where it lacks."""
     ensure_schema(connection)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock])

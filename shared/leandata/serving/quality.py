@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any, Literal, LiteralString
 
 from leandata.database import Connection
+from leandata.serving.locks import Lock
 from leandata.serving.publishing import writing
 from leandata.serving.rows import rows
 
 Status = Literal["ok", "failed", "waiting"]
-_LOCK = 7205118
 _TABLE = """
 CREATE TABLE IF NOT EXISTS serving.checks (
     dataset text, "check" text, status text NOT NULL, detail text NOT NULL, checked_at timestamptz NOT NULL,
@@ -52,7 +52,7 @@ def to_check(row: Sequence[Any]) -> Check:
 
 def record_checks(connection: Connection, found: Sequence[Check]) -> list[Check]:
     """Put these findings in place of the last ones, whole or not at all; those that failed and did not before."""
-    with writing(connection, _TABLE, lock=_LOCK):
+    with writing(connection, _TABLE, lock=Lock.QUALITY):
         failed = {(one.dataset, one.check) for one in checks(connection) if one.status == "failed"}
         connection.execute("DELETE FROM serving.checks")
         with connection.cursor() as cursor:

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, Literal, LiteralString
 
 from leandata.database import Connection
+from leandata.serving.locks import Lock
 from leandata.serving.publishing import writing
 from leandata.serving.rows import rows
 
 RunState = Literal["running", "success", "failed", "lost"]
 KEPT = 200
-_LOCK = 7205119
 _TABLE = """
 CREATE TABLE IF NOT EXISTS serving.pipeline_runs (
     pipeline text, run text, state text NOT NULL, started_at timestamptz NOT NULL, ended_at timestamptz,
@@ -73,7 +73,7 @@ def record_run(connection: Connection, found: Run) -> list[Run]:
     The last 200 runs of its pipeline are kept. Tries never go down.
     """
     told = (found.pipeline, found.run, found.state, found.started_at, found.ended_at, found.tries, found.task)
-    with writing(connection, _TABLE, lock=_LOCK):
+    with writing(connection, _TABLE, lock=Lock.RUNS):
         connection.execute(_PUT, told)
         connection.execute(_FORGET, {"pipeline": found.pipeline, "kept": KEPT})
         others = connection.execute(

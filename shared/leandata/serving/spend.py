@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any, LiteralString
 
 from leandata.database import Connection
+from leandata.serving.locks import Lock
 from leandata.serving.publishing import writing
 from leandata.serving.rows import rows
 
 KEPT = timedelta(days=400)
-_LOCK = 7205122
 _TABLE = """
 CREATE TABLE IF NOT EXISTS serving.spend (
     warehouse text, day date, credits numeric(14, 6) NOT NULL, PRIMARY KEY (warehouse, day));
@@ -50,7 +50,7 @@ def to_spend(row: Sequence[Any]) -> Spend:
 
 def record_spend(connection: Connection, found: Sequence[Spend]) -> None:
     """Put these days in place of what was known of them; days older than 400 before the newest are forgotten."""
-    with writing(connection, _TABLE, lock=_LOCK):
+    with writing(connection, _TABLE, lock=Lock.SPEND):
         with connection.cursor() as cursor:
             cursor.executemany(_PUT, [(one.warehouse, one.day, one.credits) for one in found])
         if found:

@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import Any, LiteralString
 
 from leandata.database import Connection
+from leandata.serving.locks import Lock
 from leandata.serving.publishing import writing
 from leandata.serving.rows import rows
 
 KEPT = timedelta(days=400)
 UNUSUAL = Decimal("3.5")
 """A modified z-score beyond this is unusual (Iglewicz and Hoaglin)."""
-_LOCK = 7205120
 _TABLE = """
 CREATE TABLE IF NOT EXISTS serving.volumes (
     dataset text, day date, rows bigint NOT NULL, usual numeric(14, 1), score numeric(14, 1),
@@ -61,7 +61,7 @@ def to_volume(row: Sequence[Any]) -> Volume:
 
 def record_volumes(connection: Connection, found: Sequence[Volume]) -> None:
     """Put these days in place of what was counted of them; days older than 400 before the newest are forgotten."""
-    with writing(connection, _TABLE, lock=_LOCK):
+    with writing(connection, _TABLE, lock=Lock.VOLUMES):
         with connection.cursor() as cursor:
             told = [(one.dataset, one.day, one.rows, one.usual, one.score) for one in found]
             cursor.executemany(_PUT, told)
