@@ -41,10 +41,13 @@ class Answer:
 
 
 class RunningDbt:
-    """Starts dbt with the first command, and ends it at the end; its own files go to `folder`."""
+    """Starts dbt with the first command, and ends it at the end; its own files go to `folder`.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    A command that takes longer than `timeout` seconds is given up, and dbt with it.
+    """
+
+    def __init__(self, folder: Path, *, timeout: float = _TIMEOUT_SECONDS) -> None:
+        self.folder, self._timeout = folder, timeout
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -59,7 +62,7 @@ class RunningDbt:
     def run(self, *arguments: str, address: WarehouseAddress, until: str, project: Path) -> Answer:
         """Do a command for the warehouse at `address` and data until a day.
 
-        Raises ContractError when dbt ends, or does not answer within a quarter of an hour.
+        Raises ContractError when dbt ends, or does not answer in time.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "target" / "run_results.json").unlink(missing_ok=True)
@@ -77,7 +80,8 @@ class RunningDbt:
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None
-        timer = threading.Timer(_TIMEOUT_SECONDS, process.kill)
+        late = threading.Event()
+        timer = threading.Timer(self._timeout, lambda: (late.set(), process.kill()))
         timer.start()
         try:
             with contextlib.suppress(BrokenPipeError):
@@ -89,7 +93,8 @@ class RunningDbt:
         if not line:
             self.__exit__()
             lines = (self.folder / "dbt.err").read_text(encoding="utf-8", errors="replace")
-            raise ContractError(f"dbt ended: {Answer(fine=False, said=lines).end}", where=str(self.folder))
+            why = f"did not answer within {self._timeout:g} s" if late.is_set() else "ended"
+            raise ContractError(f"dbt {why}: {Answer(fine=False, said=lines).end}", where=str(self.folder))
         return Answer(**json.loads(line))
 
     def _started(self) -> subprocess.Popen[str]:

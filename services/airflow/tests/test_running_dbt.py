@@ -65,6 +65,14 @@ def test_dbt_that_is_killed_is_told_and_the_next_command_starts_it_anew(dbt: Run
 
 
 @pytest.mark.integration
+def test_dbt_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    before = processes()
+    with RunningDbt(tmp_path, timeout=0.2) as dbt, pytest.raises(ContractError, match=r"did not answer within 0\.2 s"):
+        dbt.run("parse", address=NOWHERE, until="2026-01-01", project=PROJECT)
+    assert processes() == before
+
+
+@pytest.mark.integration
 def test_dbt_that_cannot_begin_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dbt").mkdir()
     (tmp_path / "dbt" / "__init__.py").write_text("raise ImportError('another dbt is in the way')")
