@@ -38,6 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     """Do what the command line says; 0 when it was done, 1 when not, after one clear line."""
     options = parser().parse_args(arguments)
     os.environ["LEANDATA_ENV"] = options.env
+    Environment.current.cache_clear()
     module, _, function = VERBS[options.verb].done_by.partition(":")
     try:
         demand_machine(options.verb, options.env)

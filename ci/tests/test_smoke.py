@@ -61,9 +61,11 @@ def test_on_one_machine_the_ports_are_asked():
     assert urls["api"] == f"http://127.0.0.1:{environment('local').port('api')}/readyz"
 
 
-def test_a_cluster_without_addresses_has_no_page():
+def test_a_cluster_without_addresses_has_no_page_whatever_environment_was_looked_at_before(capsys: Any):
     assert pages(environment("cluster"), SERVICES) == []
+    Environment.current()
     assert cli.run(["smoke", "--env", "cluster"]) == 1
+    assert capsys.readouterr().err == "error: there is no page that could be asked from here (cluster)\n"
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,9 @@ def dbt(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningDbt]:
 
 
 def processes() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "pipelines.running_dbt" in one.cmdline()]
+    """Those that run dbt; others that this process started may have ended, and say nothing of themselves."""
+    living = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in living if "pipelines.running_dbt" in one.cmdline()]
 
 
 @pytest.mark.integration
