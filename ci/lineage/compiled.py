@@ -45,7 +45,7 @@ def compiled(root: Path) -> Compiled:
         with RunningDbt(folder) as dbt:
             answer = dbt.run(*_COMPILE, address=_NOWHERE, until=_DAY, project=root.resolve() / PROJECT)
         if not answer.fine or not manifest.exists():
-            raise LeandataError(f"dbt cannot compile the models: dbt said: {answer.end}", where=str(PROJECT))
+            raise LeandataError(f"dbt cannot compile the models: {answer.end}", where=str(PROJECT))
         return read(json.loads(manifest.read_text(encoding="utf-8")))
 
 

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS events.readers (name text PRIMARY KEY, position bigin
 INSERT INTO events.readers VALUES ('totals', 0) ON CONFLICT DO NOTHING;
 -- Keeps an array of events, all in one call, so that a sender waits for one round trip. No row: all were new. Else for
 -- each whether it is the one that was kept just now, and whether what is kept under its id is the same event.
--- Nearly always all are new: without ON CONFLICT that takes a fifth less of the server's time.
+-- Nearly always all are new: without ON CONFLICT that takes a sixth less of the server's time.
 CREATE OR REPLACE FUNCTION events.keep(sent jsonb) RETURNS TABLE (was_new boolean, was_same boolean)
 LANGUAGE plpgsql AS $$
 DECLARE added bigint;

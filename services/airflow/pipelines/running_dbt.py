@@ -54,6 +54,10 @@ class RunningDbt:
         return self
 
     def __exit__(self, *ended: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End dbt if it runs; the next command starts it anew."""
         if self._process is not None:
             with self._process as process:  # its pipes are closed too
                 process.kill()
@@ -91,7 +95,7 @@ class RunningDbt:
         finally:
             timer.cancel()
         if not line:
-            self.__exit__()
+            self.close()
             lines = (self.folder / "dbt.err").read_text(encoding="utf-8", errors="replace")
             why = f"did not answer within {self._timeout:g} s" if late.is_set() else "ended"
             raise ContractError(f"dbt {why}: {Answer(fine=False, said=lines).end}", where=str(self.folder))

@@ -287,4 +287,6 @@ def test_dashboards_that_do_not_answer_are_said(page: Any) -> None:
     page.get_by_role("link", name="13 weeks").click()
     expect(page.locator("#kpi-revenue")).to_have_text(revenue(13))
     expect(page.locator("#offline")).to_be_empty()
-    page.wrong.clear()  # browser and Dash report the failed request, some of it a moment later
+    # Browser and Dash report the failed request, some of it a moment later; whatever else is wrong still fails the test.
+    reported = ("net::ERR_INTERNET_DISCONNECTED", "Callback failed: the server did not respond.")
+    page.wrong[:] = [told for told in page.wrong if not any(known in told for known in reported)]
