@@ -1,4 +1,9 @@
-"""Whose request it is, behind proxies: the header `X-Forwarded-For` counts only where a trusted proxy wrote it."""
+"""Serving behind proxies: whose request it is, and how long a connection that nobody uses is kept.
+
+The header `X-Forwarded-For` counts only where a trusted proxy wrote it. A server that closes idle connections before
+its proxy does, resets now and then a request that is already on its way, which people see as 502: "Application Load
+Balancers", Troubleshooting, HTTP 502.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,9 @@ from leandata.errors import SettingsError
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 _MOST_HOPS = 50
+
+PROXY_IDLE_SECONDS = 60  # how long our load balancer keeps a connection that nobody uses
+KEEP_ALIVE_SECONDS = 75  # how long our servers do
 
 
 def networks(text: str) -> tuple[Network, ...]:

@@ -12,6 +12,7 @@ from infra.components.kubernetes import provider
 from infra.components.manifest import ProcessManifest
 from infra.components.stack import Stack
 from infra.environment import Environment
+from leandata.proxies import PROXY_IDLE_SECONDS
 
 CLASS = "alb"
 LOGIN = "login"
@@ -81,7 +82,11 @@ def parameters_of(stack: Stack) -> dict[str, Any]:
     It names no tags: with any, Auto Mode needs rights over every load balancer of the account to make this one.
     """
     environment = stack.environment
-    attributes = {"deletion_protection.enabled": "true", "routing.http.drop_invalid_header_fields.enabled": "true"}
+    attributes = {
+        "deletion_protection.enabled": "true",
+        "idle_timeout.timeout_seconds": str(PROXY_IDLE_SECONDS),
+        "routing.http.drop_invalid_header_fields.enabled": "true",
+    }
     return {
         "certificateARNs": [table(environment).login.certificate],
         "group": {"name": naming.account_wide(environment)},

@@ -5,10 +5,13 @@ What a change of one of these services can break is seen here in half a minute; 
 
 from __future__ import annotations
 
+import http.client
+import time
 from collections.abc import Generator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -69,6 +72,20 @@ def test_an_event_is_kept_before_it_is_acknowledged(half: Checkout) -> None:
     with connect(database(half, "events_writer")) as connection:
         query = "SELECT count(*) FROM events.inbox WHERE event_id = %s"
         assert connection.execute(query, [event]).fetchone() == (1,)
+
+
+def test_a_connection_that_nobody_used_for_a_while_is_still_answered(half: Checkout) -> None:
+    """Ten seconds: by themselves gunicorn closes one after two, and uvicorn after five."""
+    opened = [http.client.HTTPConnection("127.0.0.1", urlsplit(half.url(name)).port or 0) for name in ("api", "dash")]
+    for idle in (0, 10):
+        time.sleep(idle)
+        for connection in opened:
+            connection.auto_open = 0 if idle else 1
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            assert (answer.status, bool(answer.read())) == (200, True)
+    for connection in opened:
+        connection.close()
 
 
 def test_deploying_again_changes_nothing(half: Checkout) -> None:

@@ -11,6 +11,7 @@ import uvicorn
 
 from leandata.errors import LeandataError
 from leandata.logs import configure
+from leandata.proxies import KEEP_ALIVE_SECONDS
 from leandata.settings import Settings
 from serving.app import create
 
@@ -33,7 +34,7 @@ def main() -> int:
     _Server(
         uvicorn.Config(
             application, host=options.host, port=options.port, log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            timeout_graceful_shutdown=_DRAIN_SECONDS, timeout_keep_alive=KEEP_ALIVE_SECONDS,
             proxy_headers=False,  # keys count here, addresses do not
         )
     ).run()  # fmt: skip

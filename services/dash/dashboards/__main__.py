@@ -14,6 +14,7 @@ from dashboards.auth import accounts
 from dashboards.page import discover
 from leandata.errors import LeandataError
 from leandata.logs import configure
+from leandata.proxies import KEEP_ALIVE_SECONDS
 from leandata.settings import Settings
 
 
@@ -32,6 +33,7 @@ class Server(BaseApplication):
             "worker_class": "gthread",
             "worker_tmp_dir": os.environ.get("TMPDIR") or None,
             "graceful_timeout": 10,
+            "keepalive": KEEP_ALIVE_SECONDS,
             "loglevel": "warning",
             "control_socket_disable": True,
         }

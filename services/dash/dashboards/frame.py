@@ -39,7 +39,8 @@ def layout(*, user: str, role: Role) -> html.Div:
                 ]
             ),
             html.Div(id="offline", role="alert"),
-            html.Main(waiting(), id="content", tabIndex=-1),
+            dcc.Store(id="told"),
+            html.Main([html.Div(waiting(), id="figures"), html.Div(id="lasting")], id="content", tabIndex=-1),
         ]
     )
 

@@ -129,12 +129,15 @@ class Context:
 class Page:
     """One page. `view` gives its components; whatever it raises becomes the page's error state.
 
-    `tables` can be downloaded by their names; those of `for_editors` only by editors. Pages are shown by `order`.
+    `lasting` gives those that follow no choice and come last: they are drawn anew when something was published, and not
+    at each click. `tables` can be downloaded by their names; those of `for_editors` only by editors. Pages are shown by
+    `order`.
     """
 
     path: str
     title: str
     view: Callable[[Context], Sequence[Any]]
+    lasting: Callable[[Context], Sequence[Any]] | None = None
     order: int = 100
     choices: tuple[Choice, ...] = ()
     tables: Mapping[str, Callable[[Context], Table]] = field(default_factory=dict[str, Callable[[Context], Table]])

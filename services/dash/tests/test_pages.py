@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from dashboards.formats import shown, to_csv
 from dashboards.page import Choice, Page, PageError, State, Table, discover
 from leandata import serving
 from leandata.errors import DatabaseError
-from services.dash.tests.worlds import Readers, ask, client, history, page_text, said, sales_world
+from services.dash.tests.worlds import TODAY, Readers, ask, client, history, page_text, said, sales_world
 
 ONE_FILE = """
 from dashboards import parts
@@ -49,9 +50,71 @@ def folder(tmp_path: Path) -> Path:
 def test_a_team_adds_a_page_by_adding_one_file(folder: Path) -> None:
     browser = client(sales_world(weekly=[]), pages=folder)
     answer = ask(browser, "/ours", "?colour=blue").get_json()["response"]
-    assert "sales.weekly_sales" in said(answer["content"]["children"])
+    assert "sales.weekly_sales" in said(answer["figures"]["children"])
     assert said(answer["nav"]["children"]) == "Ours\n"
     assert "'aria-current': 'page'" in str(answer["nav"]["children"])
+
+
+LASTS = ONE_FILE.replace("view=view,", "view=view, lasting=lambda context: [context.download('datasets')],")
+
+
+@pytest.fixture
+def lasts(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """The world of a page with something that follows no choice, and a browser that opened it: what it was told."""
+    (folder / "ours.py").write_text(LASTS)
+    world = sales_world(weekly=[])
+    return world, ask(client(world, pages=folder), "/ours", "?colour=blue").get_json()["response"]
+
+
+def test_what_follows_no_choice_knows_none(lasts: tuple[Any, dict[str, Any]]) -> None:
+    assert said(lasts[1]["lasting"]["children"]) == "/download/ours/datasets.csv\n"
+
+
+def test_what_follows_no_choice_is_not_sent_again_by_a_click(folder: Path, lasts: tuple[Any, dict[str, Any]]) -> None:
+    world, opened = lasts
+    clicked = ask(client(world, pages=folder), "/ours", "?colour=red", told=opened["told"]["data"])
+    assert set(clicked.get_json()["response"]) == {"figures"}
+
+
+def test_what_follows_no_choice_is_sent_again_when_something_was_published_and_on_another_day(
+    folder: Path, lasts: tuple[Any, dict[str, Any]]
+) -> None:
+    world, opened = lasts
+    told = opened["told"]["data"]
+    tomorrow = ask(client(world, pages=folder, today=TODAY + timedelta(days=1)), "/ours", told=told)
+    assert "lasting" in tomorrow.get_json()["response"]
+    world.answers[serving.freshness][0] = replace(world.answers[serving.freshness][0], version="newer")
+    published = ask(client(world, pages=folder), "/ours", told=told).get_json()["response"]
+    assert said(published["lasting"]["children"])
+    assert published["told"]["data"] != told
+
+
+def test_another_page_brings_its_own(folder: Path, lasts: tuple[Any, dict[str, Any]]) -> None:
+    (folder / "later.py").write_text(ONE_FILE.replace("/ours", "/later").replace("Ours", "Later").replace("=5", "=6"))
+    world, opened = lasts
+    answer = ask(client(world, pages=folder), "/later", told=opened["told"]["data"]).get_json()["response"]
+    assert answer["lasting"]["children"] == []
+    assert "Later" in said(answer["nav"]["children"])
+
+
+def test_nothing_stands_beside_an_error_and_all_is_back_after_it(
+    folder: Path, lasts: tuple[Any, dict[str, Any]]
+) -> None:
+    world, opened = lasts
+    found, world.answers[serving.freshness] = world.answers[serving.freshness], OSError("gone")
+    failed = ask(client(world, pages=folder), "/ours", told=opened["told"]["data"]).get_json()["response"]
+    assert failed["lasting"]["children"] == []
+    world.answers[serving.freshness] = found
+    back = ask(client(world, pages=folder), "/ours", told=failed["told"]["data"]).get_json()["response"]
+    assert said(back["lasting"]["children"])
+
+
+@pytest.mark.parametrize("told", [None, "x", 7, [], {}, {"page": "/ours"}, {"page": "/ours", "published": {"a": 1}}])
+def test_whatever_a_browser_says_that_it_was_told_it_gets_its_page(folder: Path, told: Any) -> None:
+    (folder / "ours.py").write_text(LASTS)
+    answer = ask(client(sales_world(weekly=[]), pages=folder), "/ours", told=told).get_json()["response"]
+    assert said(answer["figures"]["children"])
+    assert said(answer["lasting"]["children"])
 
 
 def test_the_first_page_is_where_one_arrives(folder: Path) -> None:
@@ -279,7 +342,7 @@ def test_files_are_compressed_and_kept_by_the_browser_while_their_names_stay() -
 def test_answers_with_figures_are_compressed_and_not_kept() -> None:
     answer = client().get("/_dash-layout", headers={"Accept-Encoding": "gzip"})
     assert "immutable" not in answer.headers.get("Cache-Control", "")
-    assert b"content" in gzip.decompress(answer.data)
+    assert b"figures" in gzip.decompress(answer.data)
 
 
 def test_small_answers_are_left_as_they_are() -> None:

@@ -105,9 +105,9 @@ def client(read: Any = None, *, user: str = "analyst", **options: Any) -> FlaskC
     return found
 
 
-def ask(client: FlaskClient, path: str, search: str = "") -> Any:
-    """The callback as the browser calls it: its HTTP answer."""
-    outputs = ["content.children", "nav.children"]
+def ask(client: FlaskClient, path: str, search: str = "", *, told: Any = None) -> Any:
+    """The callback as the browser calls it, which was `told` something before: its HTTP answer."""
+    outputs = ["figures.children", "lasting.children", "nav.children", "told.data"]
     body = {
         "output": f"..{'...'.join(outputs)}..",
         "outputs": [dict(zip(("id", "property"), name.split("."), strict=True)) for name in outputs],
@@ -115,6 +115,7 @@ def ask(client: FlaskClient, path: str, search: str = "") -> Any:
             {"id": "url", "property": "pathname", "value": path},
             {"id": "url", "property": "search", "value": search},
         ],
+        "state": [{"id": "told", "property": "data", "value": told}],
         "changedPropIds": ["url.search"],
     }
     return client.post("/_dash-update-component", json=body)
@@ -123,4 +124,5 @@ def ask(client: FlaskClient, path: str, search: str = "") -> Any:
 def page_text(client: FlaskClient, path: str, search: str = "") -> str:
     answer = ask(client, path, search)
     assert answer.status_code == 200, answer.text
-    return said(answer.get_json()["response"]["content"]["children"])
+    response = answer.get_json()["response"]
+    return said([response[part]["children"] for part in ("figures", "lasting")])

@@ -12,6 +12,7 @@ from ci.programs import Program
 from ci.testing import environment, manifests
 from infra.components.aws import ingress
 from infra.components.stack import Stack
+from leandata.proxies import KEEP_ALIVE_SECONDS
 
 PREFIX = "alb.ingress.kubernetes.io/"
 
@@ -81,6 +82,12 @@ def test_all_pages_share_one_load_balancer_with_our_certificate(program: Program
     assert {"key": "routing.http.drop_invalid_header_fields.enabled", "value": "true"} in (
         found["spec"]["loadBalancerAttributes"]
     )
+
+
+def test_the_load_balancer_leaves_an_idle_connection_before_our_servers_do(program: Program) -> None:
+    told = manifests(program, "IngressClassParams")["alb"]["spec"]["loadBalancerAttributes"]
+    idle = int(next(one["value"] for one in told if one["key"] == "idle_timeout.timeout_seconds"))
+    assert idle < KEEP_ALIVE_SECONDS
 
 
 def test_the_class_is_that_of_auto_mode(program: Program) -> None:

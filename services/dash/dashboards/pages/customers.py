@@ -20,20 +20,26 @@ def view(context: Context) -> Sequence[Any]:
     """The page in the state of its address."""
     published = {found.dataset: found for found in context.read(serving.freshness)}
     age = parts.age(published.get("sales.segments"), context.today)
-    groups, months = context.read(serving.segments), context.read(serving.cohorts)
-    if not groups and not months:
+    groups = context.read(serving.segments)
+    if not groups and not context.read(serving.cohorts):
         return [age, parts.empty("No customers are published yet.", "The first run of the pipelines publishes them.")]
     found: list[Any] = [age]
     if groups:
         found += [_segments_shown(context)]
-    found += _people(context)
-    if months:
-        note = "Percent of the customers of each month of first orders who ordered again, by months since."
-        until = published["sales.cohorts"].data_until if "sales.cohorts" in published else None
-        note += cohorts.unfinished_note(months, until)
-        map_ = cohorts.heat_map(months, until=until)
-        found += [parts.section("Cohorts", map_, download=context.download("cohorts"), note=note)]
-    return found
+    return found + _people(context)
+
+
+def cohort_map(context: Context) -> Sequence[Any]:
+    """The map of the cohorts: it follows no choice."""
+    months = context.read(serving.cohorts)
+    if not months:
+        return []
+    published = {found.dataset: found for found in context.read(serving.freshness)}
+    note = "Percent of the customers of each month of first orders who ordered again, by months since."
+    until = published["sales.cohorts"].data_until if "sales.cohorts" in published else None
+    note += cohorts.unfinished_note(months, until)
+    map_ = cohorts.heat_map(months, until=until)
+    return [parts.section("Cohorts", map_, download=context.download("cohorts"), note=note)]
 
 
 def segments(context: Context) -> Table:
@@ -176,6 +182,7 @@ page = Page(
     title="Customers",
     order=20,
     view=view,
+    lasting=cohort_map,
     choices=(
         Choice(
             name="segment",

@@ -42,7 +42,6 @@ def view(context: Context) -> Sequence[Any]:
             parts.table(table(context), name="sales-table", caption=f"Sales by {granularity}"),
             download=context.download("sales"),
         ),
-        *_by_cohort(context),
     ]
 
 
@@ -66,7 +65,8 @@ def by_cohort(context: Context) -> Table:
     return cohorts.table(context.read(serving.cohorts))
 
 
-def _by_cohort(context: Context) -> list[html.Section]:
+def by_month_and_cohort(context: Context) -> list[html.Section]:
+    """All of history: it follows no choice."""
     found = context.read(serving.cohorts)
     if not found:
         return []
@@ -160,6 +160,7 @@ page = Page(
     title="Sales",
     order=10,
     view=view,
+    lasting=by_month_and_cohort,
     choices=(
         Choice(
             name="range",
