@@ -68,8 +68,8 @@ class Visit:
         choice.locator("a[aria-current=true]", has_text=option).wait_for()
 
     def download(self, where: str, address: str, expected: Iterable[Iterable[Any]]) -> None:
-        """Hold a table as it is downloaded: exact figures. Where a kept connection ended, ask again as browsers do."""
-        answer = self.page.context.request.get(self.url + address, max_retries=1)
+        """Hold a table as it is downloaded: exact figures."""
+        answer = self.page.context.request.get(self.url + address)
         rows = list(csv.reader(io.StringIO(answer.text())))
         self.ledger.hold(where, rows, [["" if one is None else str(one) for one in row] for row in expected])
 

@@ -77,10 +77,12 @@ def test_an_event_is_kept_before_it_is_acknowledged(half: Checkout) -> None:
 def test_a_connection_that_nobody_used_for_a_while_is_still_answered(half: Checkout) -> None:
     """Ten seconds: by themselves gunicorn closes one after two, and uvicorn after five."""
     opened = [http.client.HTTPConnection("127.0.0.1", urlsplit(half.url(name)).port or 0) for name in ("api", "dash")]
+    for connection in opened:
+        connection.connect()
+        connection.auto_open = 0  # a closed connection is an error and no new one
     for idle in (0, 10):
         time.sleep(idle)
         for connection in opened:
-            connection.auto_open = 0 if idle else 1
             connection.request("GET", "/healthz")
             answer = connection.getresponse()
             assert (answer.status, bool(answer.read())) == (200, True)

@@ -125,7 +125,7 @@ def _once(read: Reading) -> Reading:
     def kept(reader: Callable[..., Any], args: tuple[Any, ...], options: tuple[tuple[str, Any], ...]) -> Any:
         return read(reader, *args, **dict(options))
 
-    def ask(reader: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    def once(reader: Callable[..., Any], *args: Any, **options: Any) -> Any:
         return kept(reader, args, tuple(sorted(options.items())))
 
-    return ask
+    return once
