@@ -10,7 +10,7 @@ from typing import Any
 
 _TRIGGERS = frozenset({"code", "leandata.io/code", "COMMIT", "LEANDATA_COMMIT"})
 _COMMITS = frozenset({"COMMIT", "LEANDATA_COMMIT"})
-_GUARD = re.compile(r"^(/\S*/setpriv|--re[ug]id=\d+|--clear-groups|--init-groups)$")
+_GUARD = re.compile(r"^(/\S*/setpriv|--re[ug]id=\d+|--(clear|init)-groups|--(securebits|inh-caps|ambient-caps)=\S+)$")
 _DIGEST = re.compile(r"\b(sha256:)?[0-9a-f]{16,64}\b")
 # A manifest within a manifest. YAML quotes the commits that read as numbers, such as 401454158773 and 12345678e123.
 _COMMIT_IN_TEXT = re.compile(r"(LEANDATA_COMMIT\W+?(?:value\W+?)?)('?)[0-9a-f]{7,40}\b\2")

@@ -36,6 +36,7 @@ from ci.render_svg import Box, columns, depths, diagram, direct, lines
 from ci.tests.graphs import deployment, graph, resource
 from infra.components.naming import services
 from infra.environment import ROOT, Environment
+from infra.provider.postgres_binaries import passing
 
 LOCAL = Environment.load("local", environ={"LEANDATA_STATE": "/state"})
 NAMESPACE = resource(
@@ -134,7 +135,8 @@ def test_the_order_in_which_programs_declare_changes_no_byte(chance: random.Rand
 
 
 def test_paths_of_this_machine_are_not_rendered() -> None:
-    properties = {"path": f"/state/x:{ROOT}/y", "command": ["/usr/bin/setpriv", "--reuid=7", sys.executable, "-m", "x"]}
+    guard = ["/usr/bin/setpriv", "--reuid=7", *passing(Path("/root"), user="nobody", capabilities=-1)]
+    properties = {"path": f"/state/x:{ROOT}/y", "command": [*guard, sys.executable, "-m", "x"]}
     text = rendered(graph(resource("machine:index:Process", "p", properties)))["s/machine.json"]
     assert json.loads(text)[0]["properties"] == {"command": ["<python>", "-m", "x"], "path": "<state>/x:<root>/y"}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -73,10 +75,20 @@ def test_a_folder_that_a_killed_initdb_left_is_made_anew(tmp_path: Path, passwor
 def test_postgresql_never_runs_as_root(tmp_path: Path) -> None:
     user = unprivileged(tmp_path, find_pg_bin())
     assert user.uid != 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else; run the tests as root to see it")
+def test_a_checkout_that_others_may_not_enter_holds_programs_and_data(
+    tmp_path: Path, password: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    if user.prefix:
-        assert "--ambient-caps=+dac_read_search" in unprivileged(closed / "data").prefix
+    wheel = find_pg_bin().parent.parent
+    for found in wheel.parent.glob(f"{wheel.name}*"):
+        shutil.copytree(found, closed / found.name, ignore=shutil.ignore_patterns("include"))
+    monkeypatch.setenv("LEANDATA_PG_BIN", str(closed / find_pg_bin().relative_to(wheel.parent)))
+    made = PostgresCluster().create(World(state=tmp_path), {"path": str(closed / "pg"), "password_file": str(password)})
+    assert made.properties["identity"]
 
 
 def test_a_role_logs_in_with_its_password_and_a_new_one_replaces_it(

@@ -407,6 +407,13 @@ def test_the_programs_of_the_wheel_are_found_and_run() -> None:
     assert answer.stdout.startswith("postgres (PostgreSQL) ")
 
 
+def test_a_closed_folder_is_named_where_root_has_not_the_capability_to_pass_it() -> None:
+    of_containers = 0x00000000A80425FB
+    with pytest.raises(DatabaseError, match=r"as nobody, who may not enter /root\. Run `chmod o\+x /root`"):
+        postgres_binaries.passing(Path("/root"), user="nobody", capabilities=of_containers)
+    assert postgres_binaries.passing(Path("/root"), user="nobody", capabilities=of_containers | 1 << 2)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else; run the tests as root to see it")
 def test_as_root_postgresql_runs_as_somebody_else(tmp_path: Path) -> None:
     found = postgres_binaries.unprivileged(tmp_path)
