@@ -23,8 +23,8 @@ rollback: ## bring an older release back: what cannot be undone first, then the 
 	$(LEANDATA) rollback --env "$(ENV)" --to "$(TO)" $(if $(DRY),--dry) $(if $(YES),--yes) $(JSON_)
 where: ## which environments run a commit (CHANGE=commit)
 	$(LEANDATA) where --env "$(ENV)" --change "$(CHANGE)" $(JSON_)
-status: ## what runs, how healthy it is, how fresh the data is
-	$(LEANDATA) status --env "$(ENV)" $(JSON_)
+status: ## what runs, how healthy it is, how fresh the data is (WAIT=900 waits until the sales are published)
+	$(LEANDATA) status --env "$(ENV)" --wait "$(WAIT)" $(JSON_)
 logs: ## what services wrote (SERVICE=api  FOLLOW=yes)
 	$(LEANDATA) logs --env "$(ENV)" --service "$(SERVICE)" $(if $(FOLLOW),--follow) $(JSON_)
 key: ## keys of the API's clients (LIST=yes | CREATE=name SCOPES=events:write,figures:read RATE=50 | ROTATE=id | REVOKE=id  DRY=yes)

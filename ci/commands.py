@@ -363,6 +363,7 @@ VERBS: dict[str, Verb] = {
         done_by="ci.verbs.status:status",
         elsewhere="kubectl get pods -A -l app.kubernetes.io/managed-by=leandata",
         help="what runs, how healthy it is, how fresh the data is",
+        options=(Option(flag="--wait", metavar="SECONDS", help="first wait for health and published sales"),),
     ),
     "test": Verb(
         done_by="ci.verbs.test:test",

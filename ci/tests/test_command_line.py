@@ -26,6 +26,7 @@ from ci.verbs import check, deploy, operate, status
 from ci.verbs import test as testing
 from infra.environment import ROOT, Environment
 from infra.testing import parts
+from leandata.datasets import CATALOG
 from leandata.errors import LeandataError
 
 
@@ -143,6 +144,31 @@ def test_status_of_nothing_says_how_to_begin(state: Path, capsys: pytest.Capture
 def test_status_of_nothing_for_machines(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["status", "--json"]) == 1
     assert json.loads(capsys.readouterr().out) == {"version": 1, "ok": False, "services": [], "datasets": []}
+
+
+def test_status_does_not_wait_for_what_is_not_deployed(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["status", "--wait", "900"]) == 1
+    assert capsys.readouterr().out == f"Nothing is deployed in {state}. `make deploy` does it.\n"
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "1.5"])
+def test_a_wait_that_is_no_number_of_seconds_is_refused(
+    state: Path, seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["status", f"--wait={seconds}"]) == 1
+    assert capsys.readouterr().err == f"error: {seconds!r} is no number of seconds. WAIT=900\n"
+
+
+def test_what_is_waited_for_is_what_is_not_healthy_and_what_the_first_run_publishes() -> None:
+    rows = [
+        status.Row(name=name, state="running", healthy=name != "dash", address="", since=0.0, memory=0)
+        for name in ("api", "dash")
+    ]
+    marts = [name for name, one in CATALOG.items() if one.layer == "MARTS" and name.startswith("sales.")]
+    assert len(marts) == 7
+    assert status.missing(rows, []) == ["dash", *sorted(marts)]
+    assert status.missing(rows[:1], set(marts) - {"sales.cohorts"}) == ["sales.cohorts"]
+    assert status.missing(rows[:1], marts) == [], "no model has to be good enough to be published"
 
 
 def test_destroying_nothing_is_fine(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -235,7 +235,8 @@ def look_first(engine: Engine) -> str:
     lines = [f"  {name:<16} {url}" + (f"   {how} {file}" if file else "") for name, url, how, file in rows if url]
     if outputs["mail"].get("mail_url"):
         lines.append(
-            "Look first at the mailed reports: the first one arrives when all of history is loaded (`make status`)."
+            "Look first at the mailed reports: the first one arrives when all of history is loaded"
+            " (`make status WAIT=900` waits for that)."
         )
     return "\n".join(lines)
 

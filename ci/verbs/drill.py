@@ -37,7 +37,8 @@ def drill(options: Options) -> int:
         restored = _run(environment, throwaway, "restore", "--from", str(folder))
         seconds = time.monotonic() - started
         checks = {"restored, totals to the cent": bool(restored.get("ok"))}
-        checks["report"] = bool(_run(environment, throwaway, "report", "--no-open"))
+        report = _run(environment, throwaway, "report", "--no-open")
+        checks["report"] = bool(report.get("files"))
         checks["api"] = _api(environment, state, base)
     finally:
         _run(environment, throwaway, "destroy", "--data")
@@ -48,7 +49,7 @@ def drill(options: Options) -> int:
         "backup": str(folder),
         "checks": checks,
         "data_age_seconds": round((datetime.now(UTC) - datetime.fromisoformat(manifest.started)).total_seconds()),
-        "problems": [*restored.get("differences", []), *([restored["error"]] if restored.get("error") else [])],
+        "problems": [*restored.get("differences", []), *filter(None, (restored.get("error"), report.get("error")))],
         "restore_seconds": round(seconds, 1),
     }
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -70,9 +71,9 @@ def _elsewhere(environment: Environment, options: Options) -> int:
 
 
 def _run(environment: Environment, throwaway: dict[str, str], *arguments: str) -> dict[str, Any]:
-    """What a verb answers in the throwaway environment; empty when it answered nothing or failed with a report."""
-    answer, result = nested.answer(environment.root, throwaway, *arguments, "--env", environment.name)
-    return (answer or {}) if result.returncode == 0 or arguments[0] == "restore" else {}
+    """What a verb answers in the throwaway environment, `error` too where it failed; empty when it answered nothing."""
+    answer, _ = nested.answer(environment.root, throwaway, *arguments, "--env", environment.name)
+    return answer or {}
 
 
 def _api(environment: Environment, state: Path, base: int) -> bool:
@@ -82,8 +83,8 @@ def _api(environment: Environment, state: Path, base: int) -> bool:
         key = (state / "secrets" / "api-key").read_text(encoding="utf-8").strip()
         request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/sales/weekly", headers={"X-API-Key": key})
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status == 200 and bool(json.load(answer))
-    except (OSError, ValueError):
+            return answer.status == 200 and bool(json.load(answer)["weeks"])
+    except (OSError, ValueError, LookupError, TypeError):
         return False
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,8 +14,13 @@ from infra.environment import Environment
 from infra.provider import health
 from infra.provider.supervisor import ProcessStatus, Supervisor
 from infra.units import format_size
+from leandata.datasets import CATALOG
+from leandata.errors import LeandataError
 
 _HEALTH_SECONDS = 1.0
+_AGAIN_SECONDS = 2.0
+_MARTS = tuple(sorted(name for name, one in CATALOG.items() if one.layer == "MARTS" and name.startswith("sales.")))
+"""What the first run of the pipelines publishes; models and what they say come later, or never where none is good."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,23 +36,47 @@ class Row:
 
 
 def status(options: Options) -> int:
-    """Show all processes and the published data; 1 when something is not healthy."""
+    """Show all processes and the published data; 1 when something is not healthy, or not there after the --wait."""
+    if options.wait and not options.wait.isdecimal():
+        raise LeandataError(f"{options.wait!r} is no number of seconds", hint="WAIT=900")
     environment = Environment.current()
-    supervisor = Supervisor(environment.state)
-    known = supervisor.names()
-    found = {process.name: process for process in supervisor.status()}
-    with ThreadPoolExecutor(max_workers=12) as pool:
-        fresh = pool.submit(freshness, environment)
-        rows = list(pool.map(lambda name: row(environment, supervisor, name, found.get(name)), known))
-        published = fresh.result()
-    good = bool(rows) and all(one.healthy for one in rows)
+    rows, published = look(environment)
+    lacking: list[str] = []
+    if options.wait and rows:
+        until = time.monotonic() + int(options.wait)
+        while (now := missing(rows, (one["dataset"] for one in published))) and time.monotonic() < until:
+            if now != lacking:
+                print(f"waiting for {', '.join(now)}", file=sys.stderr, flush=True)
+            lacking = now
+            time.sleep(_AGAIN_SECONDS)
+            rows, published = look(environment)
+        lacking = now
+    good = bool(rows) and all(one.healthy for one in rows) and not lacking
     if options.json:
         emit({"ok": good, "services": [asdict(one) for one in rows], "datasets": published})
     elif not rows:
         print(f"Nothing is deployed in {environment.state}. `make deploy` does it.")
     else:
         _show(rows, published)
+    if lacking:
+        print(f"error: after {options.wait}s there is still missing: {', '.join(lacking)}", file=sys.stderr)
     return 0 if good else 1
+
+
+def look(environment: Environment) -> tuple[list[Row], list[dict[str, Any]]]:
+    """All processes, and what is published."""
+    supervisor = Supervisor(environment.state)
+    known = supervisor.names()
+    found = {process.name: process for process in supervisor.status()}
+    with ThreadPoolExecutor(max_workers=12) as pool:
+        fresh = pool.submit(freshness, environment)
+        rows = list(pool.map(lambda name: row(environment, supervisor, name, found.get(name)), known))
+        return rows, fresh.result()
+
+
+def missing(rows: Collection[Row], published: Iterable[str]) -> list[str]:
+    """The processes that are not healthy, and the marts of sales that are not published."""
+    return [one.name for one in rows if not one.healthy] + sorted(set(_MARTS) - set(published))
 
 
 def row(environment: Environment, supervisor: Supervisor, name: str, process: ProcessStatus | None) -> Row:

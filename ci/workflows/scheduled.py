@@ -97,6 +97,7 @@ def _drill() -> Workflow:
         steps=(
             checkout(),
             verb("deploy", says="Deploy", ENV="local"),
+            verb("status", says="Wait until there is something to keep", ENV="local", WAIT="900"),
             verb("backup", says="Back up", ENV="local"),
             verb("drill", says="Restore into a throwaway environment", ENV="local"),
         ),

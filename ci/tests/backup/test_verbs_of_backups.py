@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -272,16 +273,15 @@ def test_a_drill_without_a_backup_starts_nothing(local: Environment) -> None:
     ("program", "verb", "expected"),
     [
         ("print('{\"ok\": true}')", "report", {"ok": True}),
-        ("print('{\"ok\": false}'); raise SystemExit(1)", "report", {}),
-        ("print('{\"ok\": false}'); raise SystemExit(1)", "restore", {"ok": False}),
+        ('print(\'{"error": "no week"}\'); raise SystemExit(1)', "report", {"error": "no week"}),
         ("print('no JSON')", "report", {}),
         ("", "restore", {}),
         ("print('[1]')", "restore", {}),
     ],
-    ids=["works", "fails", "a restore that fails says why", "words", "silence", "a list"],
+    ids=["works", "says why it fails", "words", "silence", "a list"],
 )
-def test_a_verb_in_the_throwaway_environment_counts_when_it_worked(
-    local: Environment, tmp_path: Path, program: str, verb: str, expected: dict[str, bool]
+def test_what_a_verb_answers_in_the_throwaway_environment_is_known(
+    local: Environment, tmp_path: Path, program: str, verb: str, expected: dict[str, Any]
 ) -> None:
     with checkout(tmp_path / "checkout", local, program) as elsewhere:
         assert _run(elsewhere, {"CI": "true"}, verb) == expected
@@ -304,13 +304,14 @@ class Sales(BaseHTTPRequestHandler):
 @pytest.mark.parametrize(
     ("key", "body", "good"),
     [
-        ("right\n", b'[{"week": "2026-11-16"}]', True),
-        ("wrong", b'[{"week": "2026-11-16"}]', False),
+        ("right\n", b'{"weeks": [{"week": "2026-11-16"}]}', True),
+        ("wrong", b'{"weeks": [{"week": "2026-11-16"}]}', False),
+        ("right", b'{"data_until": null, "weeks": []}', False),
         ("right", b"[]", False),
         ("right", b"<html>", False),
-        (None, b'[{"week": "2026-11-16"}]', False),
+        (None, b'{"weeks": [{"week": "2026-11-16"}]}', False),
     ],
-    ids=["sales", "another key", "no sales", "no JSON", "no key"],
+    ids=["sales", "another key", "no sales", "another answer", "no JSON", "no key"],
 )
 def test_the_restored_api_is_good_when_it_answers_with_sales(
     local: Environment, tmp_path: Path, key: str | None, body: bytes, good: bool

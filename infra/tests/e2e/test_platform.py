@@ -77,7 +77,8 @@ def outputs(platform: Checkout, stack: str) -> dict[str, Any]:
 
 
 def test_everything_is_healthy(platform: Checkout, mail: EmailMessage) -> None:
-    status = platform.json("status")
+    status = platform.json("status", "--wait", "300")
+    assert {"sales.cohorts", "sales.weekly_sales"} <= {one["dataset"] for one in status["datasets"]}
     assert {service["name"] for service in status["services"]} == {
         "airflow-api", "airflow-dag-processor", "airflow-scheduler", "api", "dash", "dask-scheduler", "dask-worker-1",
         "dask-worker-2", "mail", "postgres", "warehouse",
