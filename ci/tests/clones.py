@@ -22,6 +22,7 @@ def copied(place: Path, *, installed: bool = True) -> Path:
     for folder in [Path(), Path("infra/standins/snowflake")] if installed else []:
         (place / folder / ".venv").symlink_to((ROOT / folder / ".venv").resolve())
     git(place, "init", "-q", "-b", "main")
+    (place / ".git" / "info" / "exclude").write_text(".venv\n")  # a link is not the folder that .gitignore names
     commit(place, "what is here")
     return place
 

@@ -37,6 +37,11 @@ FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / 
 JOBS = {f"{name}.{key}": job for name, file in FILES.items() for key, job in file["jobs"].items()}
 COMMANDS = sorted({step["run"] for job in JOBS.values() for step in job["steps"] if "run" in step})
 ALL = os.environ.get("LEANDATA_ALL_JOBS") == "yes"
+# What says where things are kept and how this machine reaches the registries; nothing else of the environment is handed on.
+_PLACES = {"HOME", "PATH", "LEANDATA_CACHE", "XDG_CACHE_HOME", "LANG", "GOPROXY", "GOMODCACHE", "TMPDIR"}
+_NETWORK = {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
+_PROXY = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
+KEPT = {name: value for name, value in os.environ.items() if name in _PLACES | _NETWORK | _PROXY}
 
 
 def shown(command: str, **environ: str) -> str:
@@ -80,18 +85,18 @@ def _clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             file.write(f"\n{text}\n")
         commit(place, text)
     yield place
+    if (place / ".leandata").exists():  # a job deployed
+        subprocess.run(["make", "destroy", "ENV=local", "DATA=yes"], cwd=place, env={**KEPT, "CI": "true"}, check=True)
     shutil.rmtree(place.parent)
 
 
 def done(clone: Path, job: str, **environ: str) -> list[str]:
     """Run the commands of a job one after the other, as a runner does: the first that fails ends it."""
     found: list[str] = []
-    keep = ("HOME", "PATH", "LEANDATA_CACHE", "XDG_CACHE_HOME", "LANG", "GOPROXY", "GOMODCACHE", "TMPDIR")
-    kept = {name: os.environ[name] for name in keep if name in os.environ}
     for step in JOBS[job]["steps"]:
         if "run" not in step:
             continue
-        whole = {**kept, "CI": "true", **GIVEN, "BASE": "HEAD~1", **environ}
+        whole = {**KEPT, "CI": "true", **GIVEN, "BASE": "HEAD~1", **environ}
         result = subprocess.run(
             ["bash", "-eo", "pipefail", "-c", step["run"]],
             cwd=clone,
