@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from infra.testing import browser
 from infra.testing.tracing import other_pages, sales_page, sight
 from infra.testing.tracing.ledger import Ledger
-from infra.testing.tracing.rows import World, cohort
+from infra.testing.tracing.rows import World
 from infra.testing.tracing.sales_page import Asked
 
 if TYPE_CHECKING:
@@ -112,9 +112,15 @@ def _sales(visit: Visit) -> None:
     ):
         sight.go(visit.page, f"{visit.url}/sales{asked.search}")
         _hold_sales(visit, asked)
-    months = [list(cohort(*one).values()) for one in visit.world.shop.cohorts.items()]
-    head = ["Cohort", "Month", "Cohort customers", "Customers", "Orders", "Revenue"]
-    rows = [[one[0], one[1], one[3], one[2], one[4], one[5]] for one in months]
+    shop = visit.world.shop
+    head = ["Cohort", "Month", "Cohort customers", "Customers", "Orders", "Revenue", "Month is over"]
+    rows = [
+        [
+            *(str(name), at, one.size, len(one.sums.customers), one.sums.orders, str(one.sums.revenue)),
+            "no" if shop.open_month(name, at) else "yes",
+        ]
+        for (name, at), one in shop.cohorts.items()
+    ]
     for page in ("sales", "customers"):
         visit.download(f"page {page}, cohorts.csv", f"/download/{page}/cohorts.csv", [head, *rows])
 

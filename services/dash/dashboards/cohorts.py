@@ -1,4 +1,4 @@
-"""Cohorts as a heat map, and their revenue by calendar month. Decisions only: nothing is read."""
+"""Cohorts as a heat map, their revenue by calendar month, and as a table: Sales and Customers show the same ones."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from dash import html
 
 from dashboards import parts
 from dashboards.formats import shown
-from dashboards.page import Kind, Table
+from dashboards.page import Context, Kind, Table
+from leandata import serving
 from leandata.clock import months_later
 from leandata.serving import CohortMonth
 
 _COLOURS = (parts.BLUE, parts.ORANGE, "#3f9b6b", "#a764b5", "#c2504a", "#7c8a2e", "#4fa7b8")
 _COLUMNS = 19
+
+
+def known(context: Context) -> tuple[list[CohortMonth], date | None]:
+    """Every month of every cohort as published, and the last day that they know."""
+    published = context.published("sales.cohorts")
+    return context.read(serving.cohorts), published.data_until if published else None
 
 
 def share(found: CohortMonth) -> Decimal:
@@ -109,11 +116,18 @@ def revenue_chart(found: Sequence[CohortMonth], *, until: date | None) -> html.D
     return parts.chart("cohorts-chart", traces, title="Revenue by month and cohort", layout=layout)
 
 
-def table(found: Sequence[CohortMonth]) -> Table:
-    """Every month of every cohort."""
+def table(context: Context) -> Table:
+    """Every month of every cohort, and whether it is over: a month that is not has fewer orders for that alone."""
+    found, until = known(context)
     columns: tuple[tuple[str, Kind], ...] = (
         ("Cohort", "date"), ("Month", "integer"), ("Cohort customers", "integer"), ("Customers", "integer"),
-        ("Orders", "integer"), ("Revenue", "money"),
+        ("Orders", "integer"), ("Revenue", "money"), ("Month is over", "text"),
     )  # fmt: skip
-    rows = [(one.cohort, one.month, one.cohort_customers, one.customers, one.orders, one.revenue) for one in found]
+    rows = [
+        (
+            one.cohort, one.month, one.cohort_customers, one.customers, one.orders, one.revenue,
+            "" if until is None else "yes" if one.whole(until) else "no",
+        )
+        for one in found
+    ]  # fmt: skip
     return Table(columns=columns, rows=rows)

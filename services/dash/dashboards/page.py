@@ -17,8 +17,10 @@ from types import ModuleType
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 from urllib.parse import parse_qs, urlencode
 
+from leandata import serving
 from leandata.database import Connection
 from leandata.errors import LeandataError
+from leandata.serving import Freshness
 
 PAGES = Path(__file__).parent / "pages"
 _PATH = re.compile(r"/[a-z][a-z0-9-]*")
@@ -123,6 +125,10 @@ class Context:
     def download(self, table: str) -> str:
         """The address that a table of this page is downloaded from, as it is shown now."""
         return f"/download{self.state.path}/{table}.csv{self.state.search()}"
+
+    def published(self, dataset: str) -> Freshness | None:
+        """What was published of a dataset, such as `sales.cohorts`; None before the first time."""
+        return next((one for one in self.read(serving.freshness) if one.dataset == dataset), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

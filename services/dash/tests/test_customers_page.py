@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -175,4 +176,18 @@ def test_sales_shows_its_cohorts_and_gives_them_as_a_file() -> None:
     assert "Revenue by cohort" not in page_text(client(world), "/sales")
     world.answers[serving.cohorts] = COHORTS
     assert "Revenue by cohort" in page_text(client(world), "/sales")
-    assert len(client(world).get("/download/sales/cohorts.csv").text.splitlines()) == 9
+    file = client(world).get("/download/sales/cohorts.csv").text
+    assert len(file.splitlines()) == 9
+    assert file == client(world).get("/download/customers/cohorts.csv").text
+
+
+@pytest.mark.parametrize(("until", "unfinished"), [(date(2026, 3, 12), 1), (date(2026, 3, 31), 0), (None, 8)])
+def test_the_file_of_cohorts_says_which_months_are_over(until: date | None, unfinished: int) -> None:
+    world = sales_world(weekly=history(30))
+    world.answers[serving.cohorts] = COHORTS
+    if until:
+        world.answers[serving.freshness].append(fresh("sales.cohorts", until))
+    rows = csv.DictReader(client(world).get("/download/sales/cohorts.csv").text.splitlines())
+    said = [row["Month is over"] for row in rows]
+    assert len(said) - said.count("yes") == unfinished
+    assert set(said) <= ({"yes", "no"} if until else {""})

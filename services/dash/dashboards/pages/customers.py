@@ -18,8 +18,7 @@ _SEGMENTS = ("champions", "loyal", "promising", "new", "at_risk", "hibernating",
 
 def view(context: Context) -> Sequence[Any]:
     """The page in the state of its address."""
-    published = {found.dataset: found for found in context.read(serving.freshness)}
-    age = parts.age(published.get("sales.segments"), context.today)
+    age = parts.age(context.published("sales.segments"), context.today)
     groups = context.read(serving.segments)
     if not groups and not context.read(serving.cohorts):
         return [age, parts.empty("No customers are published yet.", "The first run of the pipelines publishes them.")]
@@ -31,12 +30,10 @@ def view(context: Context) -> Sequence[Any]:
 
 def cohort_map(context: Context) -> Sequence[Any]:
     """The map of the cohorts: it follows no choice."""
-    months = context.read(serving.cohorts)
+    months, until = cohorts.known(context)
     if not months:
         return []
-    published = {found.dataset: found for found in context.read(serving.freshness)}
     note = "Percent of the customers of each month of first orders who ordered again, by months since."
-    until = published["sales.cohorts"].data_until if "sales.cohorts" in published else None
     note += cohorts.unfinished_note(months, until)
     map_ = cohorts.heat_map(months, until=until)
     return [parts.section("Cohorts", map_, download=context.download("cohorts"), note=note)]
@@ -58,11 +55,6 @@ def segments(context: Context) -> Table:
         for one in found
     ]  # fmt: skip
     return Table(columns=columns, rows=rows)
-
-
-def cohort_months(context: Context) -> Table:
-    """The cohorts month by month."""
-    return cohorts.table(context.read(serving.cohorts))
 
 
 def customers(context: Context) -> Table:
@@ -195,6 +187,6 @@ page = Page(
         Choice(name="after", label="After", kind="text"),
         Choice(name="customer", label="Customer", kind="text"),
     ),
-    tables={"segments": segments, "cohorts": cohort_months, "customers": customers, "history": history},
+    tables={"segments": segments, "cohorts": cohorts.table, "customers": customers, "history": history},
     for_editors=frozenset({"customers", "history"}),
 )

@@ -18,7 +18,7 @@ def view(context: Context) -> Sequence[Any]:
     """The page in the state of its address."""
     controls = parts.choices(context.state, "days")
     found = events(context)
-    known = {one.dataset: one for one in context.read(serving.freshness)}.get("sales.daily_events")
+    known = context.published("sales.daily_events")
     if not found:
         hint = "Events that are sent to the API are shown here some minutes later (POST /v1/events)."
         what = "No events in this range." if known is not None else "No events are published yet."

@@ -34,7 +34,7 @@ def view(context: Context) -> Sequence[Any]:
         "Judged on the last twelve weeks before the training, which the model had not seen; in brackets 95% intervals."
     )
     shown = parts.table(versions(context), name="versions-table", caption="Versions of the model", marks=_MARKS)
-    known = {one.dataset: one for one in context.read(serving.freshness)}.get("features.purchase_scores")
+    known = context.published("features.purchase_scores")
     return [
         parts.age(known, context.today, allowed=_A_WEEK),
         parts.tiles(tiles),

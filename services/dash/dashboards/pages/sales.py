@@ -60,19 +60,12 @@ def tiles(span: Span, comparison: str) -> list[parts.Tile]:
     return [tile(name, label) for name, label in _TILES]
 
 
-def by_cohort(context: Context) -> Table:
-    """The cohorts month by month."""
-    return cohorts.table(context.read(serving.cohorts))
-
-
 def by_month_and_cohort(context: Context) -> list[html.Section]:
     """All of history: it follows no choice."""
-    found = context.read(serving.cohorts)
+    found, until = cohorts.known(context)
     if not found:
         return []
     note = "All calendar months, each split by the month in which its customers ordered for the first time."
-    published = {one.dataset: one for one in context.read(serving.freshness)}.get("sales.cohorts")
-    until = published.data_until if published else None
     note += cohorts.unfinished_note(found, until)
     chart = cohorts.revenue_chart(found, until=until)
     return [parts.section("Revenue by cohort", chart, download=context.download("cohorts"), note=note)]
@@ -148,7 +141,7 @@ def _span(context: Context) -> Span:
 
 def _published(context: Context) -> Freshness | None:
     name = "sales.weekly_sales" if _granularity(context) == "week" else "sales.daily_sales"
-    return {found.dataset: found for found in context.read(serving.freshness)}.get(name)
+    return context.published(name)
 
 
 def _granularity(context: Context) -> Granularity:
@@ -179,5 +172,5 @@ page = Page(
         Choice(name="from", label="From", kind="day"),
         Choice(name="to", label="To", kind="day"),
     ),
-    tables={"sales": table, "cohorts": by_cohort},
+    tables={"sales": table, "cohorts": cohorts.table},
 )
