@@ -109,6 +109,7 @@ def test_a_database_that_is_down_is_said_on_every_page_and_every_page_recovers(w
         for path in FIGURES:
             page.goto(f"{world.full.url}{path}")
             expect(page.get_by_role("alert").filter(has_text="No figures now")).to_be_visible()
+            expect(page.locator("#problem")).to_contain_text("Try again in a moment.")
             expect(page.get_by_role("link", name="Try again")).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
     finally:

@@ -18,14 +18,14 @@ from infra.testing import browser, parts, published
 from infra.testing.fixtures import TODAY
 
 pytestmark = pytest.mark.integration
+ASKED = "**/_dash-update-component*"
 PATHS = [page.path for page in discover()]
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A server of its own, dashboards over the real sales, others over an empty database, and a browser."""
+    """Dashboards over the real sales, others over an empty database, and a browser."""
 
-    postgres: parts.Postgres
     full: published.Dashboards
     empty: published.Dashboards
     chromium: Any
@@ -45,7 +45,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
             published.dashboards(folders[2], empty, today=TODAY) as second,
             browser.browser(path) as chromium,
         ):
-            yield World(postgres=server, full=first, empty=second, chromium=chromium)
+            yield World(full=first, empty=second, chromium=chromium)
 
 
 @pytest.fixture
@@ -83,6 +83,30 @@ def test_every_page_is_clicked_and_fits_a_phone(page: Any, tmp_path: Path) -> No
             expect(page.get_by_role("navigation").locator("[aria-current=page]")).to_have_text(title)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{title} is wider than {width}"
             page.screenshot(path=str(tmp_path / f"{title}-{width}.png"), full_page=True)
+
+
+@pytest.mark.parametrize(("late", "last"), [("Customers", "Sales"), ("Marketing", "Customers"), ("Customers", "Model")])
+def test_an_answer_that_comes_after_the_next_click_is_not_shown(page: Any, late: str, last: str) -> None:
+    held: list[Any] = []
+
+    def hold_the_first(route: Any) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(ASKED, hold_the_first)
+    with page.expect_request(ASKED):
+        page.get_by_role("navigation").get_by_role("link", name=late).click()
+    page.get_by_role("navigation").get_by_role("link", name=last).click()
+    expect(page.get_by_role("navigation").locator("[aria-current=page]")).to_have_text(last)
+    expect(page.locator("main h1")).to_have_text(last)
+    shown = page.locator("main").inner_text()
+    with page.expect_event("requestfinished", lambda request: request == held[0].request):
+        held[0].continue_()
+    page.wait_for_timeout(500)
+    assert page.locator("main").inner_text() == shown
+    assert ("Cohorts" in shown or "Revenue by cohort" in shown) == (last in {"Sales", "Customers"})
 
 
 def test_figures_are_those_of_the_file_and_the_address_keeps_what_is_chosen(page: Any) -> None:
@@ -241,24 +265,6 @@ def test_before_the_first_publication_every_page_says_so(world: World) -> None:
         page.goto(f"{world.empty.url}{path}")
         expect(page.locator("#empty")).to_contain_text("published yet")
     context.close()
-
-
-def test_a_database_that_is_down_is_said_and_trying_again_helps(world: World, page: Any) -> None:
-    world.postgres.kill()
-    try:
-        for path in PATHS:
-            page.goto(f"{world.full.url}{path}")
-            expect(page.get_by_role("alert").filter(has_text="No figures now")).to_be_visible()
-            expect(page.locator("#problem")).to_contain_text("Try again in a moment.")
-    finally:
-        world.postgres.start()
-    page.goto(f"{world.full.url}/sales?range=4")
-    for _ in range(20):
-        page.wait_for_selector("#kpi-revenue, #problem")
-        if page.locator("#kpi-revenue").count():
-            break
-        page.get_by_role("link", name="Try again").click()
-    expect(page.locator("#kpi-revenue")).to_have_text(revenue(4))
 
 
 def test_old_figures_say_how_old_they_are(page: Any) -> None:
