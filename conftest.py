@@ -1,8 +1,12 @@
 """Fixtures of real parts are everybody's; generated examples are the same each time, and no timing is judged."""
 
+import gc
 import os
 
 from hypothesis import HealthCheck, settings
+
+# Importing the SDKs of the clouds makes a million objects that stay: looking through them is a sixth of it.
+gc.set_threshold(50_000, 20, 20)
 
 pytest_plugins = ["infra.testing.confined", "infra.testing.fixtures", "infra.testing.order", "infra.testing.thorough"]
 
