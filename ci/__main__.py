@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from pathlib import Path
@@ -29,8 +28,6 @@ def main() -> int:
         os.execv(python, [python, "-m", "ci", *sys.argv[1:]])  # noqa: S606
     # What libraries keep for themselves goes where we keep such things, not into the user's ~/.config.
     os.environ.setdefault("MPLCONFIGDIR", str(cache() / "matplotlib"))
-    # Importing the SDKs of the clouds makes a million objects that stay: looking through them is a sixth of it.
-    gc.set_threshold(50_000, 20, 20)
     from ci.cli import run
 
     return run(sys.argv[1:])
