@@ -34,20 +34,18 @@ _OLDEST = (3, 11)
 _LEAN_VERBS = frozenset(
     {
         *(
+            "backup",
             "deploy",
             "destroy",
             "doctor",
+            "drill",
             "logs",
             "new-service",
             "new-source",
             "notebook",
             "releases",
-            "report",
-            "restart",
-            "rollback",
-            "run",
         ),
-        *("rollback", "run", "setup", "status", "where"),
+        *("report", "restart", "restore", "rollback", "run", "setup", "status", "where"),
     }
 )
 _WITHOUT_ENGINE = frozenset({"affected", "comment", "cost", "owners", "preview", "signoff", "workflows"})

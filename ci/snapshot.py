@@ -12,6 +12,7 @@ from typing import Any
 from ci.masking import masked, stable_name
 from ci.programs import Program, Resource, declared
 from infra.environment import ROOT
+from leandata.settings import foreign
 
 FOLDER = Path("infra", "tests", "snapshots")
 UPDATE = "LEANDATA_UPDATE_SNAPSHOTS"
@@ -22,8 +23,7 @@ STATE = "/leandata-state"
 
 def take(environment: str, *, root: Path = ROOT, **environ: str) -> dict[str, Program]:
     """What the environment declares with nothing of this machine's settings in it; `environ` is added."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
-    return declared(environment, root=root, environ={**own, "LEANDATA_STATE": STATE, **environ})
+    return declared(environment, root=root, environ={**foreign(os.environ), "LEANDATA_STATE": STATE, **environ})
 
 
 def text(environment: str, programs: Mapping[str, Program], *, root: Path = ROOT) -> str:

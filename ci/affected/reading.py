@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 _MODULE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
+_BY_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*\.\*")
+"""`f"pages.{name}"`: a module of a package, for `importlib`."""
 _SPOKEN = frozenset({"help", "hint", "match", "where"})
 """Keywords whose texts are for people."""
 _RESOURCES = "infra.provider.resources"
@@ -20,8 +22,9 @@ _RESOURCES = "infra.provider.resources"
 class Facts:
     """What a file says of others.
 
-    `imports` are absolute names, of `from a import b` both a and a.b. `parts` are what it asks `implementation` for, ""
-    where that is only known when it runs. `names` are paths from the root that it names: `*` stands for what is not
+    `imports` are absolute names, of `from a import b` both a and a.b; a.* is all that is in a, loaded by names
+    that are only known when it runs. `parts` are what it asks `implementation` for, "" where that is only known
+    when it runs. `names` are paths from the root that it names: `*` stands for what is not
     known, `{environment}` and `{service}` for what the words say. `beside` are texts that may be names of files beside
     it, of a file that knows its own place. `texts` are all its short texts: they may be modules that it starts. `kinds`
     are the resources of our own provider that it declares, `classes` what it defines, `constants` its plain assignments
@@ -88,7 +91,7 @@ def read(source: bytes, *, path: str) -> Facts:
         if isinstance(target, ast.Name)
     ]
     return Facts(
-        imports=frozenset(reader.imports),
+        imports=frozenset(reader.imports | (reader.by_name if "importlib" in reader.imports else set())),
         parts=frozenset(reader.parts),
         names=frozenset(reader.names),
         beside=frozenset(reader.texts if reader.knows_its_place else ()),
@@ -119,6 +122,7 @@ def _deployed(tree: ast.Module) -> Iterator[str]:
 class _Reader(ast.NodeVisitor):
     package: str
     imports: set[str] = field(default_factory=set[str])
+    by_name: set[str] = field(default_factory=set[str])
     parts: set[str] = field(default_factory=set[str])
     names: set[str] = field(default_factory=set[str])
     texts: set[str] = field(default_factory=set[str])
@@ -194,7 +198,10 @@ class _Reader(ast.NodeVisitor):
             self._name([node.value])
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        self._name([_text(node)])
+        text = _text(node)
+        if _BY_NAME.fullmatch(text):
+            self.by_name.add(text)
+        self._name([text])
         self.generic_visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:

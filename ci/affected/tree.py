@@ -57,9 +57,18 @@ class Tree:
         return cls(paths=paths, facts=facts, roots=roots, patterns=patterns)
 
     def resolve(self, module: str) -> tuple[str, ...]:
-        """The files that importing `module` reads: its own and those of the packages above it; () for a library."""
+        """The files that importing `module` reads: its own and those of the packages above it; () for a library.
+
+        Of `package.*` those of every module that is right in the package.
+        """
         found = self._resolved.get(module)
-        if found is None:
+        if found is None and module.endswith(".*"):
+            package = module.removesuffix(".*")
+            places = [f"{root}{package.replace('.', '/')}/" for root in self.roots]
+            inside = sorted(path for path in self.facts if path.startswith(tuple(places)))
+            found = (*self.resolve(package), *(path for path in inside if f"{path.rpartition('/')[0]}/" in places))
+            self._resolved[module] = found
+        elif found is None:
             parts = module.split(".")
             found = tuple(
                 path

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from ci.programs import Program, module_path, program_of
 from ci.snapshot import STATE
+from leandata.settings import foreign
 
 # Checkouts lie in other places: what is compared says these instead.
 CHECKOUT, _PYTHON = Path("/checkout"), "<python>"
@@ -102,8 +103,7 @@ def _started(asked: Asked) -> Generator[tuple[subprocess.Popen[bytes], IO[bytes]
 
 def _environ(root: Path) -> dict[str, str]:
     """The variables of a run: none of this machine's settings, the checkout's own modules first."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
-    return {**kept, "LEANDATA_STATE": STATE, "PYTHONPATH": module_path(root)}
+    return {**foreign(os.environ), "LEANDATA_STATE": STATE, "PYTHONPATH": module_path(root)}
 
 
 def _answered(asked: Asked, started: tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]) -> dict[str, Any]:

@@ -159,16 +159,51 @@ def test_a_wait_that_is_no_number_of_seconds_is_refused(
     assert capsys.readouterr().err == f"error: {seconds!r} is no number of seconds. WAIT=900\n"
 
 
-def test_what_is_waited_for_is_what_is_not_healthy_and_what_the_first_run_publishes() -> None:
+MARTS = sorted(name for name, one in CATALOG.items() if one.layer == "MARTS" and name.startswith("sales."))
+
+
+def seen(*published: str, **healthy: bool) -> tuple[list[status.Row], list[dict[str, Any]]]:
     rows = [
-        status.Row(name=name, state="running", healthy=name != "dash", address="", since=0.0, memory=0)
-        for name in ("api", "dash")
+        status.Row(name=name, state="running", healthy=well, address="", since=0.0, memory=0)
+        for name, well in healthy.items()
     ]
-    marts = [name for name, one in CATALOG.items() if one.layer == "MARTS" and name.startswith("sales.")]
-    assert len(marts) == 7
-    assert status.missing(rows, []) == ["dash", *sorted(marts)]
-    assert status.missing(rows[:1], set(marts) - {"sales.cohorts"}) == ["sales.cohorts"]
-    assert status.missing(rows[:1], marts) == [], "no model has to be good enough to be published"
+    return rows, [{"dataset": name} for name in published]
+
+
+def test_what_is_waited_for_is_what_is_not_healthy_and_what_the_first_run_publishes() -> None:
+    rows, _ = seen(api=True, dash=False)
+    assert len(MARTS) == 7
+    assert status.missing(rows, []) == ["dash", *MARTS]
+    assert status.missing(rows[:1], set(MARTS) - {"sales.cohorts"}) == ["sales.cohorts"]
+    assert status.missing(rows[:1], MARTS) == [], "no model has to be good enough to be published"
+
+
+def test_a_wait_ends_as_soon_as_nothing_is_missing_and_says_each_change_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = seen(*MARTS[1:], api=True, dash=False)
+    looks = iter([first, first, seen(*MARTS, api=True, dash=False), seen(*MARTS, api=True, dash=True)])
+    rows, published, lacking = status.awaited(lambda: next(looks), seconds=60, pause=0)
+    assert (len(rows), len(published), lacking) == (2, 7, [])
+    assert capsys.readouterr().err == f"waiting for dash, {MARTS[0]}\nwaiting for dash\n"
+    assert next(looks, None) is None
+
+
+def test_a_wait_that_is_over_names_what_is_missing() -> None:
+    looks = 0
+
+    def looking() -> tuple[list[status.Row], list[dict[str, Any]]]:
+        nonlocal looks
+        looks += 1
+        return seen(*MARTS, api=False)
+
+    assert status.awaited(looking, seconds=0.05, pause=0.01)[2] == ["api"]
+    assert looks > 1
+
+
+def test_nothing_is_waited_for_where_nothing_is_deployed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status.awaited(seen, seconds=60) == ([], [], [])
+    assert capsys.readouterr().err == ""
 
 
 def test_destroying_nothing_is_fine(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -321,6 +321,8 @@ def test_make_hands_the_environment_on_as_it_is() -> None:
         (["deploy", "--env", "prod"], True),
         (["deploy", "--env=dev"], True),
         (["status", "--json"], False),
+        (["backup"], False),
+        (["backup", "--env", "prod"], True),
         (["render", "--env", "local"], True),
         (["check"], True),
         (["test", "--fast"], True),

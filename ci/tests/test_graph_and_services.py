@@ -26,6 +26,7 @@ from ci.verbs.status import age, memory
 from infra.components.manifest import ServiceManifest
 from infra.environment import ROOT, Environment
 from leandata.errors import LeandataError
+from leandata.settings import foreign
 
 LEFT_OUT = shutil.ignore_patterns(".venv", "__pycache__", ".git", ".leandata", "build", "*.csv", "tests")
 SCAFFOLDED = pytest.mark.thorough("ci/*", "infra/*", "shared/*", "pyproject.toml")
@@ -366,9 +367,8 @@ def test_lines_that_say_nothing_do_not_count(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_what_an_environment_declares_is_told_without_any_variable() -> None:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
     command = [sys.executable, "-m", "ci.programs", "cluster"]
-    result = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    result = subprocess.run(command, cwd=ROOT, env=foreign(os.environ), capture_output=True, text=True, check=True)
     answer = json.loads(result.stdout)
     assert answer["environment"] == "cluster"
     assert set(answer["stacks"]) == set(graph.everything(ROOT, "cluster"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -40,17 +40,10 @@ def status(options: Options) -> int:
     if options.wait and not options.wait.isdecimal():
         raise LeandataError(f"{options.wait!r} is no number of seconds", hint="WAIT=900")
     environment = Environment.current()
-    rows, published = look(environment)
-    lacking: list[str] = []
-    if options.wait and rows:
-        until = time.monotonic() + int(options.wait)
-        while (now := missing(rows, (one["dataset"] for one in published))) and time.monotonic() < until:
-            if now != lacking:
-                print(f"waiting for {', '.join(now)}", file=sys.stderr, flush=True)
-            lacking = now
-            time.sleep(_AGAIN_SECONDS)
-            rows, published = look(environment)
-        lacking = now
+    if options.wait:
+        rows, published, lacking = awaited(lambda: look(environment), seconds=int(options.wait))
+    else:
+        (rows, published), lacking = look(environment), []
     good = bool(rows) and all(one.healthy for one in rows) and not lacking
     if options.json:
         emit({"ok": good, "services": [asdict(one) for one in rows], "datasets": published})
@@ -61,6 +54,26 @@ def status(options: Options) -> int:
     if lacking:
         print(f"error: after {options.wait}s there is still missing: {', '.join(lacking)}", file=sys.stderr)
     return 0 if good else 1
+
+
+def awaited(
+    looking: Callable[[], tuple[list[Row], list[dict[str, Any]]]], *, seconds: float, pause: float = _AGAIN_SECONDS
+) -> tuple[list[Row], list[dict[str, Any]], list[str]]:
+    """Look until nothing is missing, for so long at most: what was seen last, and what was missing from it.
+
+    Says on standard error what is waited for, whenever that changes. Where nothing is deployed, nothing is waited for.
+    """
+    until = time.monotonic() + seconds
+    said: list[str] = []
+    while True:
+        rows, published = looking()
+        lacking = missing(rows, (one["dataset"] for one in published)) if rows else []
+        if not lacking or time.monotonic() >= until:
+            return rows, published, lacking
+        if lacking != said:
+            print(f"waiting for {', '.join(lacking)}", file=sys.stderr, flush=True)
+            said = lacking
+        time.sleep(pause)
 
 
 def look(environment: Environment) -> tuple[list[Row], list[dict[str, Any]]]:

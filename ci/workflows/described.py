@@ -8,14 +8,14 @@ from pathlib import Path
 from ci.workflows import deploying, requests, scheduled
 from ci.workflows.model import Workflow
 from infra.environment import Environment, names
+from leandata.settings import foreign
 
 FOLDER = ".github/workflows"
 
 
 def described(root: Path) -> list[Workflow]:
     """The workflows, sorted by name. Raises SettingsError for an environment's file that is not well formed."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
-    everything = {name: Environment.load(name, environ=environ, root=root) for name in names(root=root)}
+    everything = {name: Environment.load(name, environ=foreign(os.environ), root=root) for name in names(root=root)}
     on_aws = {name: found for name, found in everything.items() if found.file.aws is not None}
     found = [
         *requests.workflows(sorted(everything), on_aws),

@@ -323,6 +323,11 @@ class Settings:
         return moment(self.today(), clock=clock) if self.values.get("TODAY") else clock
 
 
+def foreign(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are none of ours: what a process is given that must know nothing of this one's settings."""
+    return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
+
+
 def read_secret(path: Path) -> str:
     """The secret in the file at `path`, without the white space around it. Raises SettingsError, also for an empty one:
     it would let everybody in."""

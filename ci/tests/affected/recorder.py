@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from infra.environment import ROOT
+from leandata.settings import foreign
 
 STATE = "/leandata-state"
 HERE = Path(__file__).resolve()
@@ -57,10 +58,9 @@ def digest(answer: Mapping[str, Any]) -> str:
 @contextlib.contextmanager
 def recording() -> Generator[Recorder]:
     """A recorder, ended afterwards."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
     process = subprocess.Popen(
         [sys.executable, str(HERE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/",
-        env={**own, "LEANDATA_STATE": STATE, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**foreign(os.environ), "LEANDATA_STATE": STATE, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     try:
         yield Recorder(process)

@@ -102,6 +102,12 @@ def test_what_a_program_only_says_to_start_runs_no_test_of_declarations(path: st
     assert declares not in files(path)
 
 
+@pytest.mark.parametrize("path", ["services/dash/dashboards/cohorts.py", "services/dash/dashboards/pages/sales.py"])
+@pytest.mark.parametrize("loads", ["test_pages.py", "test_login.py", "test_in_chromium.py"])
+def test_what_loads_every_page_is_run_for_what_any_of_them_is_made_of(path: str, loads: str) -> None:
+    assert f"services/dash/tests/{loads}" in files(path)
+
+
 @pytest.mark.parametrize("path", SERVICES_OWN)
 def test_what_deploys_the_whole_platform_is_run_for_the_code_of_every_service(path: str) -> None:
     assert "infra/tests/e2e/test_platform.py" in files(path)

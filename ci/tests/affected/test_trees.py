@@ -59,6 +59,22 @@ def test_an_import_reads_the_packages_above_it(tmp_path: Path) -> None:
     assert tree(tmp_path, texts).imported("a.py") == set(texts) - {"a.py"}
 
 
+def test_who_loads_a_module_of_a_package_by_its_name_reads_them_all(tmp_path: Path) -> None:
+    texts = {
+        "services/web/shown/page.py": "import importlib\nimportlib.import_module(f'shown.pages.{name}')\n",
+        "services/web/shown/pages/sales.py": "",
+        "services/web/shown/pages/model.py": "",
+        "services/web/shown/pages/sales.css": "",
+        "services/web/shown/pages/deeper/more.py": "",
+        "services/web/shown/parts.py": "",
+    }
+    found = tree(tmp_path, texts)
+    assert found.imported("services/web/shown/page.py") == {
+        "services/web/shown/pages/model.py",
+        "services/web/shown/pages/sales.py",
+    }
+
+
 def test_a_library_and_oneself_are_no_files_of_ours(tmp_path: Path) -> None:
     found = tree(tmp_path, {"a.py": "import a, json, pydantic.main\n"})
     assert found.imported("a.py") == set()

@@ -15,6 +15,7 @@ import pytest
 from ci.affected.changes import changes
 from ci.affected.choosing import Choosing, choose
 from ci.tests.clones import copied
+from leandata.settings import foreign
 
 pytestmark = [
     pytest.mark.integration,
@@ -44,13 +45,12 @@ def test_what_is_not_chosen_does_not_meet_the_change(tmp_path: Path, path: str) 
     left = sorted(set(Choosing(found).tests()) - set(chosen.files))
     assert len(left) > len(chosen.files)
     # Ours before what is installed, which is the code that this test itself is of.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
     folders = [place, place / "shared", *(place / "services" / name for name in ("airflow", "api", "dash", "dask"))]
     command = [str(place / ".venv/bin/python"), "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
     result = subprocess.run(
         [*command, "--maxfail", "20", "-m", "not integration and not e2e and not cluster", *left],
         cwd=place,
-        env={**own, "PYTHONPATH": os.pathsep.join(map(str, folders))},
+        env={**foreign(os.environ), "PYTHONPATH": os.pathsep.join(map(str, folders))},
         capture_output=True,
         text=True,
         check=False,

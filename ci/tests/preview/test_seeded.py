@@ -22,6 +22,7 @@ from ci.preview.model import RISKS, Risk, StackChanges
 from ci.preview.risks import assess
 from ci.programs import Program, Resource
 from infra.environment import ROOT
+from leandata.settings import foreign
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = ("local", "prod")
@@ -86,14 +87,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
                     "changes": changes_of(one)})
         for one in (*RISKY, *HARMLESS)
     ]  # fmt: skip
-    own = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
     paths = os.pathsep.join(
         [str(root), str(root / "shared"), *(str(one) for one in sorted((root / "services").glob("*")))]
     )
     ran = subprocess.run(
         [sys.executable, str(HERE / "seeding.py"), *ENVIRONMENTS],
         cwd=root,
-        env={**own, "PYTHONPATH": paths, "LEANDATA_STATE": "/leandata-state"},
+        env={**foreign(os.environ), "PYTHONPATH": paths, "LEANDATA_STATE": "/leandata-state"},
         input="\n".join(lines),
         capture_output=True,
         text=True,

@@ -25,7 +25,7 @@ from infra.testing.fixtures import url_of
 from leandata.database import connect
 from leandata.errors import WarehouseError
 from leandata.events import INSERT_SQL, SCHEMA_SQL
-from leandata.settings import DatabaseAddress, Settings
+from leandata.settings import DatabaseAddress, Settings, foreign
 from leandata.warehouse import Warehouse
 from pipelines import drain
 
@@ -162,7 +162,7 @@ drain(Settings.load(os.environ), run="killed-{number}")
 @pytest.mark.parametrize("seconds", [0.4, 0.8, 1.1, 1.4, 1.8])
 def test_a_drain_that_is_killed_is_made_good_by_the_next(inbox: Inbox, seconds: float) -> None:
     sent = inbox.put(30)
-    known = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")}
+    known = foreign(os.environ)
     command = [sys.executable, "-c", KILLED.format(number=int(seconds * 10))]
     process = subprocess.Popen(command, env=known | inbox.values)
     time.sleep(seconds)

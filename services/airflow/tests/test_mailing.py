@@ -27,7 +27,7 @@ from leandata.clock import Week
 from leandata.database import connect
 from leandata.datasets import dataset
 from leandata.errors import DatabaseError, MailError
-from leandata.settings import DatabaseAddress, Settings
+from leandata.settings import DatabaseAddress, Settings, foreign
 from leandata.tables import schema
 from pipelines import failure, weekly_report
 
@@ -299,7 +299,7 @@ def test_the_best_customers_and_the_cohorts_of_the_time_are_in_the_mail(office: 
 
 
 def render(office: Office, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("LEANDATA_")} | office.values
+    environ = foreign(os.environ) | office.values
     command = [sys.executable, "-m", "pipelines.report", *arguments]
     return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
 
