@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.testing import browser, parts, published
+from infra.testing import browser, dashboards, parts, published
 from leandata.errors import LeandataError
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ def measure(folder: Path) -> dict[str, float]:
         serving = server.database("serving", owner="serving_writer")
         published.put_sales(serving, today=_TODAY)
         published.put_customers(serving, today=_TODAY)
-        with published.dashboards(folder / "dash", serving, today=_TODAY) as dash, browser.browser(path) as chromium:
+        with dashboards.serve(folder / "dash", serving, today=_TODAY) as dash, browser.browser(path) as chromium:
             rounds = [_round(chromium, dash) for _ in range(_ROUNDS)]
     names = sorted(rounds[0])
     return {f"dash_{name}_seconds": statistics.median(one[name] for one in rounds) / 1000 for name in names}
 
 
-def _round(chromium: Browser, dash: published.Dashboards) -> dict[str, float]:
+def _round(chromium: Browser, dash: dashboards.Dashboards) -> dict[str, float]:
     """Milliseconds of one browser with an empty cache."""
     context = chromium.new_context(viewport={"width": 1200, "height": 900})
     try:

@@ -1,25 +1,17 @@
-"""The real sales as the serving database has them, computed from the shop's file by plain Python; and the dashboards
-over it, as a process. For tests in a browser and for the bench."""
+"""The real sales as the serving database has them, computed from the shop's file by plain Python; for tests."""
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-import sys
+import functools
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from infra.provider import health
 from infra.standins.shop.seed import Order, read, weeks_to_move
-from infra.testing.fixtures import url_of
-from infra.testing.parts import free_port, running
 from leandata.clock import Week, last_complete_week
 from leandata.database import connect
 from leandata.datasets import dataset
@@ -40,11 +32,12 @@ from leandata.tables import schema
 Rows = Sequence[Mapping[str, Any]]
 
 
-def moved_orders(today: date) -> list[Order]:
+@functools.cache
+def moved_orders(today: date) -> tuple[Order, ...]:
     """The shop's orders, moved so that the last week before `today` is the last one with sales."""
     orders = read()
     move = timedelta(weeks=weeks_to_move(max(order.ordered_on for order in orders), until=today))
-    return [
+    return tuple(
         Order(
             customer_id=order.customer_id,
             ordered_on=order.ordered_on + move,
@@ -52,7 +45,7 @@ def moved_orders(today: date) -> list[Order]:
             amount_usd=order.amount_usd,
         )
         for order in orders
-    ]
+    )
 
 
 def sales_rows(orders: Iterable[Order], *, period: str, until: date) -> Rows:
@@ -264,38 +257,6 @@ def _cohort_rows(known: Mapping[int, Sequence[Order]]) -> Rows:
         for cohort, months in sorted(cohorts.items())
         for month in sorted(months)
     ]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dashboards:
-    """Running dashboards: where they are, with which passwords `analyst` and `editor` log in."""
-
-    url: str
-    password: str
-    editor_password: str
-
-
-@contextlib.contextmanager
-def dashboards(folder: Path, serving: DatabaseAddress, *, today: date) -> Generator[Dashboards]:
-    """The dashboards over that database, as the platform runs them; `folder` holds secrets and the log."""
-    port, password, editor_password = free_port(), secrets.token_urlsafe(12), secrets.token_urlsafe(12)
-    (folder / "password").write_text(password)
-    (folder / "editor-password").write_text(editor_password)
-    (folder / "session-key").write_text(secrets.token_hex(16))
-    settings = {
-        "LEANDATA_ENVIRONMENT": "local",
-        "LEANDATA_SERVING": url_of(serving),
-        "LEANDATA_DASH_EDITOR_PASSWORD_FILE": str(folder / "editor-password"),
-        "LEANDATA_DASH_PASSWORD_FILE": str(folder / "password"),
-        "LEANDATA_DASH_SESSION_KEY_FILE": str(folder / "session-key"),
-        "LEANDATA_TODAY": today.isoformat(),
-    }
-    assigned = [f"{name}={value}" for name, value in settings.items()]
-    command = ["/usr/bin/env", *assigned, sys.executable, "-m", "dashboards", "--port", str(port)]
-    url = f"http://127.0.0.1:{port}"
-    ready = {"kind": "http", "url": f"{url}/healthz", "port": 0}
-    with running(command, ready=lambda: health.healthy(ready), log=folder / "dash.log"):
-        yield Dashboards(url=url, password=password, editor_password=editor_password)
 
 
 def _start(day: date, period: str) -> date:

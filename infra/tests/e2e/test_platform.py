@@ -44,9 +44,6 @@ DATA = (
     *LOCKS,
 )
 WHOLE = (*DATA, "ci/*", "infra/*", "services/*/deploy.py", "services/*/service.toml", "services/*/__main__.py")
-ROUTES = tuple(
-    f"services/api/serving/{name}.py" for name in ("answers", "catalog", "customers", "figures", "predictions")
-)
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.thorough(*WHOLE)]
 
 
@@ -185,7 +182,7 @@ def test_every_number_of_the_mailed_report_is_that_of_the_csv(
     assert ledger.traced > 100
 
 
-@pytest.mark.thorough(*DATA, *ROUTES)
+@pytest.mark.thorough(*DATA)
 def test_every_number_of_every_route_is_that_of_the_csv(platform: Checkout, world: World) -> None:
     ledger = Ledger()
     routes.everything(ledger, api_of(platform), world)
@@ -194,7 +191,7 @@ def test_every_number_of_every_route_is_that_of_the_csv(platform: Checkout, worl
     assert ledger.traced > 1_000_000
 
 
-@pytest.mark.thorough(*DATA, "services/dash/dashboards/*")
+@pytest.mark.thorough(*DATA)
 def test_every_number_of_every_page_and_download_is_that_of_the_csv(platform: Checkout, world: World) -> None:
     chromium = browser.find()
     if chromium is None:

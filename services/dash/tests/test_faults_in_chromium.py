@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dashboards.page import discover
-from infra.testing import browser, parts, published, silence
+from infra.testing import browser, dashboards, parts, published, silence
 from infra.testing.fixtures import TODAY
 from leandata.database import connect
 from leandata.settings import DatabaseAddress
@@ -27,6 +27,11 @@ FIGURES = {
     "/platform": "#freshness-table", "/sales": "#kpi-revenue",
 }  # fmt: skip
 """What stands on a page once it has figures."""
+SAME_FOR_ALL = pytest.mark.thorough(
+    *(f"services/dash/dashboards/{name}.py" for name in ("__main__", "app", "auth", "frame", "health", "page")),
+    *("shared/*", "infra/*", "services/dash/Dockerfile", "services/dash/service.toml", "pyproject.toml", "uv.lock"),
+)
+"""No page reads for itself: what a page of its own does with figures has nothing to do with how their absence is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +39,9 @@ class World:
     """A server of its own, dashboards over figures of TODAY, the same over a database that starts empty, a browser."""
 
     postgres: parts.Postgres
-    full: published.Dashboards
+    full: dashboards.Dashboards
     full_database: DatabaseAddress
-    later: published.Dashboards
+    later: dashboards.Dashboards
     later_database: DatabaseAddress
     chromium: Any
 
@@ -58,8 +63,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
         full, later = (server.database(name, owner="serving_writer") for name in ("serving", "later"))
         fill(full)
         with (
-            published.dashboards(folders[1], full, today=TODAY) as first,
-            published.dashboards(folders[2], later, today=TODAY) as second,
+            dashboards.serve(folders[1], full, today=TODAY) as first,
+            dashboards.serve(folders[2], later, today=TODAY) as second,
             browser.browser(path) as chromium,
         ):
             yield World(
@@ -67,7 +72,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
             )
 
 
-def opened(world: World, found: published.Dashboards) -> Any:
+def opened(world: World, found: dashboards.Dashboards) -> Any:
     page = world.chromium.new_context(viewport={"width": 390, "height": 844}).new_page()
     page.set_default_timeout(browser.PATIENCE_MS)
     browser.log_in(page, found.url, user="analyst", password=found.password)
@@ -101,6 +106,7 @@ def test_every_page_is_tried() -> None:
     assert sorted(FIGURES) == sorted(page.path for page in PAGES)
 
 
+@SAME_FOR_ALL
 def test_a_database_that_is_down_is_said_on_every_page_and_every_page_recovers(world: World) -> None:
     page, before = opened(world, world.full), workers(world.full.url)
     assert before
@@ -120,11 +126,12 @@ def test_a_database_that_is_down_is_said_on_every_page_and_every_page_recovers(w
     page.context.close()
 
 
+@SAME_FOR_ALL
 def test_a_database_that_is_silent_is_said_on_every_page_and_every_page_recovers(world: World, tmp_path: Path) -> None:
     address = world.full_database
     with (
         silence.before(address.host, address.port) as between,
-        published.dashboards(tmp_path, replace(address, host="127.0.0.1", port=between.port), today=TODAY) as found,
+        dashboards.serve(tmp_path, replace(address, host="127.0.0.1", port=between.port), today=TODAY) as found,
     ):
         page, before = opened(world, found), workers(found.url)
         shows(page, f"{found.url}/sales", FIGURES["/sales"])

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dashboards.page import discover
-from infra.testing import browser, parts, published
+from infra.testing import browser, dashboards, parts, published
 from infra.testing.fixtures import TODAY
 
 pytestmark = pytest.mark.integration
@@ -26,8 +26,8 @@ PATHS = [page.path for page in discover()]
 class World:
     """Dashboards over the real sales, others over an empty database, and a browser."""
 
-    full: published.Dashboards
-    empty: published.Dashboards
+    full: dashboards.Dashboards
+    empty: dashboards.Dashboards
     chromium: Any
 
 
@@ -41,8 +41,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
         full, empty = (server.database(name, owner="serving_writer") for name in ("serving", "nothing"))
         published.put_all(full, today=TODAY)
         with (
-            published.dashboards(folders[1], full, today=TODAY) as first,
-            published.dashboards(folders[2], empty, today=TODAY) as second,
+            dashboards.serve(folders[1], full, today=TODAY) as first,
+            dashboards.serve(folders[2], empty, today=TODAY) as second,
             browser.browser(path) as chromium,
         ):
             yield World(full=first, empty=second, chromium=chromium)
