@@ -33,19 +33,8 @@ _LOCKED = ("pyproject.toml", "uv.lock", ".python-version", "infra/standins/snowf
 _OLDEST = (3, 11)
 _LEAN_VERBS = frozenset(
     {
-        *(
-            "backup",
-            "deploy",
-            "destroy",
-            "doctor",
-            "drill",
-            "logs",
-            "new-service",
-            "new-source",
-            "notebook",
-            "releases",
-        ),
-        *("report", "restart", "restore", "rollback", "run", "setup", "status", "where"),
+        *("backup", "deploy", "destroy", "doctor", "drill", "logs", "new-service", "new-source", "notebook"),
+        *("releases", "report", "restart", "restore", "rollback", "run", "setup", "status", "where"),
     }
 )
 _WITHOUT_ENGINE = frozenset({"affected", "comment", "cost", "owners", "preview", "signoff", "workflows"})

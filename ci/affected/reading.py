@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 _MODULE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
-_BY_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*\.\*")
-"""`f"pages.{name}"`: a module of a package, for `importlib`."""
 _SPOKEN = frozenset({"help", "hint", "match", "where"})
 """Keywords whose texts are for people."""
 _RESOURCES = "infra.provider.resources"
@@ -199,7 +197,7 @@ class _Reader(ast.NodeVisitor):
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
         text = _text(node)
-        if _BY_NAME.fullmatch(text):
+        if text.endswith(".*") and is_module(text.removesuffix(".*")):  # f"pages.{name}", for importlib
             self.by_name.add(text)
         self._name([text])
         self.generic_visit(node)

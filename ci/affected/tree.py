@@ -64,9 +64,9 @@ class Tree:
         found = self._resolved.get(module)
         if found is None and module.endswith(".*"):
             package = module.removesuffix(".*")
-            places = [f"{root}{package.replace('.', '/')}/" for root in self.roots]
-            inside = sorted(path for path in self.facts if path.startswith(tuple(places)))
-            found = (*self.resolve(package), *(path for path in inside if f"{path.rpartition('/')[0]}/" in places))
+            places = {f"{root}{package.replace('.', '/')}" for root in self.roots}
+            inside = sorted(path for path in self.facts if path.rpartition("/")[0] in places)
+            found = (*self.resolve(package), *inside)
             self._resolved[module] = found
         elif found is None:
             parts = module.split(".")

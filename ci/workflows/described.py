@@ -15,7 +15,8 @@ FOLDER = ".github/workflows"
 
 def described(root: Path) -> list[Workflow]:
     """The workflows, sorted by name. Raises SettingsError for an environment's file that is not well formed."""
-    everything = {name: Environment.load(name, environ=foreign(os.environ), root=root) for name in names(root=root)}
+    environ = foreign(os.environ)
+    everything = {name: Environment.load(name, environ=environ, root=root) for name in names(root=root)}
     on_aws = {name: found for name, found in everything.items() if found.file.aws is not None}
     found = [
         *requests.workflows(sorted(everything), on_aws),
